@@ -466,6 +466,8 @@ class CandleChart:
     upper_limit: float | None = None
     lower_limit: float | None = None
     vi_times: tuple[datetime, ...] = ()
+    note: str = ""
+    """A line about the data shown in the picture: halted, gaps, delayed, why there are no bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +477,9 @@ class IntradayChart:
     """(time, price, volume since the last point), oldest first."""
     previous_close: float
     stamp: Stamp
+    upper_limit: float | None = None
+    lower_limit: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +489,48 @@ class BookChart:
     quote: Quote
     stamp: Stamp
     own_orders: tuple[OrderLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """The score of one stock as a picture; thresholds come from the strategy settings in force."""
+
+    stock: Stock
+    score: Score
+    stamp: Stamp
+    quote: Quote | None = None
+    entry_threshold: float = 55.0
+    exit_threshold: float = -40.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationTable:
+    report: ScreeningReport
+    stamp: Stamp
+    entry_threshold: float = 55.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewsCard:
+    """Labelled headlines of one stock, or of the market where ``stock`` is None."""
+
+    news: tuple[LabelledNews, ...]
+    stamp: Stamp
+    stock: Stock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalCard:
+    signal: Signal
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCard:
+    """The daily report as a picture."""
+
+    report: DayReport
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
