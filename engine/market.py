@@ -293,7 +293,7 @@ class Bars:
     low: NDArray[np.float64]
     close: NDArray[np.float64]
     volume: NDArray[np.int64]
-    _digest: list[str] = field(default_factory=list, repr=False)
+    _digest: list[str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         columns = (
