@@ -23,11 +23,65 @@ from engine.simulator.tape import IndexPrints, Prints
 Floats = NDArray[np.float64]
 
 STEP_SECONDS: Final = 300
+_FLUTTER, _FLUTTER_SECONDS = 0.60, 75.0
 
 # Volatility and volume by quarter of an hour from the open, measured on krx_minute.parquet (docs/synthetic-market.md).
-_VOLATILITY = (1.72, 1.43, 1.31, 1.24, 1.19, 1.11, 1.10, 0.95, 0.93, 0.82, 0.76, 0.72, 0.69, 0.75, 0.77, 0.88)
-_VOLATILITY += (0.83, 0.86, 0.90, 0.82, 0.84, 0.81, 0.83, 0.87, 0.90, 0.91)
-_VOLUME = (72, 69, 53, 47, 46, 42, 39, 37, 36, 32, 28, 25, 24, 24, 28, 33, 32, 36, 43, 43, 46, 48, 53, 58, 50, 59)
+_VOLATILITY: Final[tuple[float, ...]] = (
+    1.72,
+    1.43,
+    1.31,
+    1.24,
+    1.19,
+    1.11,
+    1.10,
+    0.95,
+    0.93,
+    0.82,
+    0.76,
+    0.72,
+    0.69,
+    0.75,
+    0.77,
+    0.88,
+    0.83,
+    0.86,
+    0.90,
+    0.82,
+    0.84,
+    0.81,
+    0.83,
+    0.87,
+    0.90,
+    0.91,
+)
+_VOLUME: Final[tuple[float, ...]] = (
+    72,
+    69,
+    53,
+    47,
+    46,
+    42,
+    39,
+    37,
+    36,
+    32,
+    28,
+    25,
+    24,
+    24,
+    28,
+    33,
+    32,
+    36,
+    43,
+    43,
+    46,
+    48,
+    53,
+    58,
+    50,
+    59,
+)
 
 
 def profile(quarters: tuple[float, ...], steps: int) -> Floats:
@@ -89,7 +143,7 @@ def day_paths(seed: int, companies: Companies, record: DayRecord, session: Sessi
     shape /= np.sqrt(np.sum(shape**2))
 
     normal = rng.standard_normal((count + FACTORS, steps))
-    uneven = shape * np.exp(0.28 * rng.standard_normal((count, steps)) - 0.04)
+    uneven = shape * np.exp(0.50 * rng.standard_normal((count, steps)) - 0.125)
     # An event day moves mostly within a few minutes: what trips a volatility interruption.
     rows = np.flatnonzero(record.event)
     uneven[rows, rng.integers(0, steps - 1, len(rows))] *= 4.0
@@ -101,11 +155,11 @@ def day_paths(seed: int, companies: Companies, record: DayRecord, session: Sessi
     stocks = common + own
 
     total_noise = np.sqrt(own_noise**2 + (companies.loadings**2) @ factor_scale**2)
-    overshoot = np.abs(rng.standard_normal((2, count))) * 0.73 * total_noise.mean(axis=1)
+    overshoot = (0.05 + 0.73 * np.abs(rng.standard_normal((2, count)))) * total_noise.mean(axis=1)
     indices = np.array([INDEX_LOADINGS[index] for index in Index]) @ factors[:3]
     drift = Chain.index_move(record) - indices[:, -1]
     indices += drift[:, None] * np.linspace(0.0, 1.0, steps + 1)
-    index_noise = np.abs(rng.standard_normal((2, len(indices)))) * 0.4 * factor_scale[0].mean()
+    index_noise = np.abs(rng.standard_normal((2, len(indices)))) * 0.06 * record.factor_scale[0]
     return DayPaths(
         record,
         stocks,
@@ -125,7 +179,8 @@ def day_bars(companies: Companies, paths: DayPaths) -> DayBars:
 
     def priced(offset: Floats) -> NDArray[np.int64]:
         price: NDArray[np.int64] = np.clip(companies.grid.rounded(np.exp(base + offset)), lower, upper)
-        return np.where(companies.halted, record.previous_close, price)
+        price = np.where(companies.halted, record.previous_close, price)
+        return price
 
     open_ = priced(np.zeros(len(base)))
     high = np.maximum(priced(paths.top), np.maximum(open_, record.close))
@@ -134,7 +189,7 @@ def day_bars(companies: Companies, paths: DayPaths) -> DayBars:
     low = np.where(companies.halted, record.close, low)
     index_open = record.index_previous + Chain.index_gap(record)
     columns = (np.zeros(3), paths.index_top, paths.index_bottom, paths.indices[:, -1])
-    index = np.round(np.exp(index_open[:, None] + np.stack(columns, axis=1)), 2)
+    index: Floats = np.round(np.exp(index_open[:, None] + np.stack(columns, axis=1)), 2).astype(np.float64)
     volume = np.array([int(record.volume.sum() * share) for share in (0.62, 0.38, 0.45)], dtype=np.int64)
     return DayBars(record.day, open_, high, low, record.close, record.volume, index, volume)
 
@@ -143,7 +198,16 @@ def _shares(total: int, weight: Floats) -> NDArray[np.int64]:
     """``total`` shares split by weight, at least one to each; total must be no less than the number of weights."""
     edges = np.floor(np.cumsum(weight) / weight.sum() * (total - len(weight))).astype(np.int64)
     edges[-1] = total - len(weight)
-    return np.diff(edges, prepend=0) + 1
+    shares: NDArray[np.int64] = np.diff(edges, prepend=0) + 1
+    return shares
+
+
+def _flutter(rng: np.random.Generator, count: int, spacing: float) -> Floats:
+    """Noise that is gone after a minute or two: why a bar's range is wide beside its move, and gaps between bars rare."""
+    length = int(np.clip(4 * _FLUTTER_SECONDS / spacing, 1, 64))
+    kernel = np.exp(-np.arange(length) * spacing / _FLUTTER_SECONDS)
+    kernel *= _FLUTTER / np.sqrt(np.sum(kernel**2))
+    return np.convolve(rng.standard_normal(count + length - 1), kernel, mode="valid")
 
 
 def prints_of(seed: int, companies: Companies, paths: DayPaths, bars: DayBars, row: int, session: Session) -> Prints:
@@ -161,7 +225,7 @@ def prints_of(seed: int, companies: Companies, paths: DayPaths, bars: DayBars, r
     steps = paths.noise.shape[1] - 1
 
     value = volume * close
-    wanted = int(np.clip(120 * (value / 1e9) ** 0.45 * float(np.exp(0.15 * rng.standard_normal())), 60, 4000))
+    wanted = int(np.clip(330 * (value / 1e9) ** 0.45 * float(np.exp(0.15 * rng.standard_normal())), 60, 4000))
     count = max(3, min(wanted, volume // 3))
     busy = profile(_VOLUME, steps) * np.exp(0.35 * rng.standard_normal(steps))
     busy *= 1.0 + np.abs(np.diff(paths.stocks[row, :-1])) / (paths.noise[row, :-1] + 1e-12)
@@ -175,6 +239,8 @@ def prints_of(seed: int, companies: Companies, paths: DayPaths, bars: DayBars, r
     elapsed = np.diff(at, prepend=0.0) / STEP_SECONDS
     walk = np.cumsum(rng.standard_normal(count) * paths.noise[row, step] * np.sqrt(elapsed))
     path = path + walk - np.interp(at, knots, np.interp(knots, at, walk))
+
+    path = path + paths.noise[row, step] * _flutter(rng, count, steps * STEP_SECONDS / count)
 
     # Runs of one side: a trade repeats the last initiator three times out of four.
     keep = rng.random(count) < 0.75

@@ -24,7 +24,8 @@ def nearest_ticks(price: NDArray[np.float64], fund: NDArray[np.bool_] | bool) ->
     """Each price moved to the nearest price on the grid, at least 1 won."""
     whole = np.maximum(np.rint(price), 1.0).astype(np.int64)
     tick = tick_sizes(whole, fund)
-    return np.maximum((whole + tick // 2) // tick * tick, 1)
+    rounded: Wons = np.maximum((whole + tick // 2) // tick * tick, 1)
+    return rounded
 
 
 class TickGrid:

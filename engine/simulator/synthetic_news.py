@@ -1,4 +1,4 @@
-"""Invented headlines for the synthetic market: about nobody's real affairs, marked fictional, now and then about the price."""
+"""Invented headlines for the synthetic market: marked fictional, now and then about the day's price."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def stock_news(seed: int, stock: Stock, session: Session, gap: float, previous_m
     """
     rng = seeded("synthetic", seed, "news", session.day, stock.code)
     items = []
+    templates: tuple[str, ...]
     if abs(gap) >= 3.0:
         templates = _RISE if gap > 0 else _FALL
         title = templates[int(rng.integers(len(templates)))].format(name=stock.name, sector=stock.sector, move=abs(gap))
@@ -93,7 +94,7 @@ def stock_news(seed: int, stock: Stock, session: Session, gap: float, previous_m
 
 
 def market_news(seed: int, day: date, earlier: Session, move: float) -> Sequence[NewsItem]:
-    """Headlines about the market on the morning of ``day``; ``move`` is the previous session's KOSPI return in percent."""
+    """Headlines on the morning of ``day``; ``move`` is the previous session's KOSPI return in percent."""
     rng = seeded("synthetic", seed, "news", day)
     templates = _MARKET_UP if move > 0.4 else _MARKET_DOWN if move < -0.4 else _MARKET_FLAT
     title = templates[int(rng.integers(len(templates)))].format(move=abs(move))

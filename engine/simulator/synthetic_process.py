@@ -1,8 +1,9 @@
 """The day-to-day process behind the synthetic market: one record per session, a pure function of (seed, day).
 
-log return = overnight + intraday, each the sum of a market, a sector and a company part. Volatility clusters (a slow and a
-fast component, the fast one fed by yesterday's surprise); a transitory part of the price fades over a few days, which makes
-the short-term reversal of the exchange's large companies; a weak pull keeps a price near its level over years.
+log return = overnight + intraday, each the sum of a market, a sector and a company part. Volatility clusters (a slow
+and a fast component, the fast one fed by yesterday's surprise); a transitory part of the price fades over a few days,
+which makes the short-term reversal of the exchange's large companies; a weak pull keeps a price near its level over
+years.
 The chain always starts at ``EPOCH``, so tapes of one seed agree on every day whatever day they were built for.
 """
 
@@ -39,18 +40,19 @@ FACTORS: Final = 3 + len(_SECTORS)
 _DRAWS: Final = 9
 
 # Daily standard deviations of the factors: overnight and intraday. KOSPI, what KOSDAQ and KOSPI200 add, sectors.
-_FACTOR_OVERNIGHT: Final = np.array([0.0074, 0.0030, 0.0009] + [0.0040] * len(_SECTORS))
-_FACTOR_INTRADAY: Final = np.array([0.0090, 0.0072, 0.0014] + [0.0078] * len(_SECTORS))
+_FACTOR_OVERNIGHT: Final = np.array([0.0066, 0.0020, 0.0009] + [0.0040] * len(_SECTORS))
+_FACTOR_INTRADAY: Final = np.array([0.0087, 0.0080, 0.0014] + [0.0078] * len(_SECTORS))
 
 _PULL = 1 / 300
+_GAP_FADE = -0.15
 _TRANSITORY_DECAY = 0.70
-_TRANSITORY_SHARE = 0.10
-_OVERNIGHT_DRIFT, _INTRADAY_DRIFT = 0.0011, -0.0006
+_TRANSITORY_SHARE = 0.015
+_OVERNIGHT_DRIFT, _INTRADAY_DRIFT = 0.0010, -0.0003
 _EVENT_BEYOND = 2.576  # of a normal draw: one day in a hundred
-_SLOW_DECAY, _SLOW_SPREAD = 0.97, 0.22
+_SLOW_DECAY, _SLOW_SPREAD = 0.97, 0.32
 _FAST_DECAY, _FAST_FEED = 0.55, 0.33
-_DAY_SPREAD = 0.20
-_FACTOR_DECAY, _FACTOR_SPREAD = 0.96, 0.30
+_DAY_SPREAD = 0.27
+_FACTOR_DECAY, _FACTOR_SPREAD = 0.96, 0.42
 _VOLUME_DECAY, _VOLUME_SPREAD = 0.80, 0.40
 
 
@@ -74,10 +76,10 @@ class Companies:
         normal = seeded("synthetic", seed, "companies").standard_normal((count, 5))
         kosdaq = np.array([c.stock.market is Market.KOSDAQ for c in COMPANIES])
         fund = np.array([c.stock.kind is not SecurityKind.STOCK for c in COMPANIES])
-        spread = np.where(kosdaq, 0.0350, 0.0270) * np.exp(0.26 * normal[:, 0])
-        spread = np.clip(spread, 0.015, 0.058)
+        spread = np.where(kosdaq, 0.0350, 0.0270) * np.exp(0.30 * normal[:, 0])
+        spread = np.clip(spread, 0.013, 0.060)
         loadings = np.zeros((count, FACTORS))
-        beta = np.clip(0.75 + 16.0 * (spread - 0.029) + 0.18 * normal[:, 1], 0.25, 1.8)
+        beta = np.clip(0.92 + 16.0 * (spread - 0.029) + 0.18 * normal[:, 1], 0.25, 1.8)
         loadings[:, MARKET] = beta
         loadings[:, KOSDAQ_EXTRA] = np.where(kosdaq, 0.7 * beta, 0.0)
         sector = np.array([_SECTORS.index(c.stock.sector) for c in COMPANIES])
@@ -89,8 +91,8 @@ class Companies:
         return cls(
             grid=TickGrid(fund),
             loadings=loadings,
-            own_overnight=np.where(fund, 0.0003, spread * 0.34),
-            own_intraday=np.where(fund, 0.0003, spread * 0.76),
+            own_overnight=np.where(fund, 0.0003, spread * 0.28),
+            own_intraday=np.where(fund, 0.0003, spread * 0.77),
             turnover=np.array([c.stock.listed_shares for c in COMPANIES]) * rate,
             level=np.log([c.level for c in COMPANIES]),
             halted=np.array(["거래정지" in c.stock.flags for c in COMPANIES]),
@@ -163,8 +165,8 @@ class Chain:
         self._factor_state = (
             _FACTOR_DECAY * self._factor_state + _FACTOR_SPREAD * (1 - _FACTOR_DECAY**2) ** 0.5 * (draws[:, 0])
         )
-        heat = np.exp(self._factor_state + 0.22 * draws[:, 1] - 0.07)
-        gap = _FACTOR_OVERNIGHT * heat * draws[:, 2] * np.exp(0.30 * draws[:, 4] - 0.09)
+        heat = np.exp(self._factor_state + 0.30 * draws[:, 1] - 0.17)
+        gap = _FACTOR_OVERNIGHT * heat * draws[:, 2] * np.exp(0.30 * draws[:, 4] - 0.06)
         scale = _FACTOR_INTRADAY * heat
         return gap, scale * draws[:, 3], scale
 
@@ -176,20 +178,20 @@ class Chain:
 
         self._slow = _SLOW_DECAY * self._slow + _SLOW_SPREAD * (1 - _SLOW_DECAY**2) ** 0.5 * own[0]
         heat = self._slow + self._fast + _DAY_SPREAD * own[1]
-        stretch = np.exp(heat - 0.11)
+        stretch = np.exp(heat - 0.16)
         own_scale = fixed.own_intraday * stretch
         event = np.abs(own[2]) > _EVENT_BEYOND
-        surprise = np.where(event, np.where(own[3] > -0.45, 1.0, -1.0) * (1.2 + np.abs(own[3])), 0.0)
+        surprise = np.where(event, np.where(own[3] > -0.45, 1.0, -1.0) * np.exp(0.5 + 0.6 * np.abs(own[3])), 0.0)
 
         gap = fixed.loadings @ factor_gap + fixed.own_overnight * (
-            np.exp(0.5 * heat + 0.50 * own[4] - 0.25) * own[5] + 2.2 * surprise
+            np.exp(0.6 * heat + 0.50 * own[4] - 0.30) * own[5] + 2.8 * surprise
         )
         gap += np.where(fixed.halted, 0.0, _OVERNIGHT_DRIFT) + 0.02 * self._last_return
         pulse = own[6] + 0.10 * (own[6] ** 2 - 1.0)
         shock = own_scale * pulse + 0.8 * fixed.own_intraday * surprise
         settled = (_TRANSITORY_DECAY - 1.0) * self._transitory
         move = fixed.loadings @ factor_move + shock + settled + _INTRADAY_DRIFT
-        move += _PULL * (fixed.level - self._log)
+        move += _PULL * (fixed.level - self._log) + _GAP_FADE * gap
 
         opening = np.clip(gap, np.log(0.7005), np.log(1.2995))
         total = np.clip(opening + move, np.log(0.7005), np.log(1.2995))
@@ -203,7 +205,7 @@ class Chain:
 
         share = np.abs(total) / (fixed.own_intraday * 1.3)
         self._activity = _VOLUME_DECAY * self._activity + _VOLUME_SPREAD * (1 - _VOLUME_DECAY**2) ** 0.5 * own[7]
-        size = 0.95 * heat + 0.42 * np.minimum(share, 5.0) + self._activity + 0.15 * own[8] - 0.5
+        size = 1.10 * heat + 0.36 * np.minimum(share, 6.0) + self._activity + 0.12 * own[8] - 0.5
         volume = np.maximum(fixed.turnover * np.exp(size), 300.0).astype(np.int64)
         record = DayRecord(
             day,
