@@ -7,6 +7,7 @@ disagree the day counts as closed for new entries.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -57,7 +58,7 @@ class Session:
         return Phase.AFTER_CLOSE
 
     def grid(self, minutes: int) -> list[datetime]:
-        """Starts of the bars of a session: every ``minutes`` from the open, the last one holding the closing auction."""
+        """Starts of the bars of a session; the last one holds the closing auction."""
         step = timedelta(minutes=minutes)
         starts = []
         start = self.open
@@ -77,7 +78,10 @@ class Session:
 def _library() -> Any:
     import exchange_calendars
 
-    return exchange_calendars.get_calendar("XKRX", start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
+    with warnings.catch_warnings():
+        # The library still uses a pandas spelling that pandas 3 warns of.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return exchange_calendars.get_calendar("XKRX", start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
 
 
 @lru_cache(maxsize=1)

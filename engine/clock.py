@@ -230,6 +230,7 @@ class SimulatedClock:
         self._active = 0
         self._frames: dict[int, int] = {}
         self._changed = asyncio.Event()
+        self._fast_until: datetime | None = None
         self.advanced_seconds = 0.0
         """Market seconds passed since the start."""
 
@@ -240,6 +241,17 @@ class SimulatedClock:
 
     def today(self) -> date:
         return self._now.date()
+
+    def restart(self, instant: datetime) -> None:
+        """Set the time before anything runs: a simulated market that goes on after a restart."""
+        if self._timers:
+            raise RuntimeError("market time is already in use")
+        self._now = instant
+
+    def fast_until(self, instant: datetime) -> None:
+        """Ignore the speed bound until ``instant``: for the night between two sessions."""
+        self._fast_until = instant
+        self._changed.set()
 
     @property
     def open_holds(self) -> tuple[str, ...]:
@@ -396,7 +408,8 @@ class SimulatedClock:
                 continue
             timer = self._timers[0]
             step = (timer.instant - self._now).total_seconds()
-            if step > 0 and math.isfinite(self.speed):
+            fast = self._fast_until is not None and timer.instant <= self._fast_until
+            if step > 0 and math.isfinite(self.speed) and not fast:
                 wake_at = max(due, monotonic() - 0.25) + step / self.speed
                 if (wait := wake_at - monotonic()) > 0.001:
                     self._changed.clear()

@@ -1,7 +1,7 @@
 """Exchange arithmetic: tick sizes, price limits, fees and taxes by date. Integers only.
 
-Sources: KRX rules in force since 2023-01-25 (ticks), 2015-06-15 (±30 %), the sell-tax table of 2023–2026. Checks apply to
-orders we send; fills, candles and base prices may lie off the grid (midpoint trades).
+Sources: KRX rules in force since 2023-01-25 (ticks), 2015-06-15 (±30 %), the sell-tax table of 2023–2026. Checks apply
+to orders we send; fills, candles and base prices may lie off the grid (midpoint trades).
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class CostModel:
         """Most shares that ``cash`` buys at ``price`` with the commission paid."""
         if price <= 0 or cash <= 0:
             return 0
-        quantity = cash // price
-        while quantity > 0 and self.buy_cost(price, quantity, kind) > cash:
-            quantity -= 1
+        rate = self.commission_ppm10 if kind is SecurityKind.STOCK else self.fund_commission_ppm10
+        quantity = cash * 10_000_000 // (price * (10_000_000 + rate))
+        while self.buy_cost(price, quantity + 1, kind) <= cash:
+            quantity += 1  # the commission is cut to whole won: there can be room for one more
         return quantity

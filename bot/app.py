@@ -1,0 +1,255 @@
+"""The composition root: settings and a market in, a running service out; one task group, one shutdown path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from bot.settings import Settings
+from bot.venue import MarketChoice, Venue, open_venue
+from engine.candles import CandleStore
+from engine.clock import monotonic, wall_sleep
+from engine.day import DayKeeper
+from engine.events import ErrorRaised, EventBus
+from engine.feed import MarketFeed
+from engine.health import LoopLag
+from engine.krx import CostModel
+from engine.live_market import LiveMarket
+from engine.market import Bars, Code, Environment, Interval
+from engine.orders import Journal, OrderDesk, RiskLimits
+from engine.ports import Listing
+from engine.results import DaySummary
+from engine.scorer import Scorer
+from engine.screener import Screener
+from engine.strategy import StrategySettings
+from engine.trader import Trader
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    settings: Settings
+    home: Path
+    choice: MarketChoice = field(default_factory=MarketChoice)
+    exit_at_close: bool = False
+    autostart: bool | None = None
+    front_ends: bool = True
+    strategy: StrategySettings = field(default_factory=StrategySettings)
+    limits: RiskLimits = field(default_factory=RiskLimits)
+
+
+class LiveCandles:
+    """The candle store as of the market clock's now."""
+
+    def __init__(self, store: CandleStore, venue: Venue, feed: MarketFeed) -> None:
+        self._store = store
+        self._venue = venue
+        self._feed = feed
+
+    def bars(self, code: Code, interval: Interval) -> Bars:
+        return self._store.bars(code, interval, self._venue.clock.now())
+
+    def fifteen(self, code: Code) -> tuple[Bars, str]:
+        return self._store.fifteen(code, self._venue.clock.now())
+
+    async def backfill(self, code: Code) -> None:
+        await self._feed.backfill(code)
+
+
+@dataclass
+class Engine:
+    """Everything that trades, joined. Front ends and the command line read it; none of its parts knows them."""
+
+    options: RunOptions
+    venue: Venue
+    events: EventBus
+    listing: Listing
+    market: LiveMarket
+    candle_store: CandleStore
+    candles: LiveCandles
+    feed: MarketFeed
+    scorer: Scorer
+    screener: Screener
+    journal: Journal
+    desk: OrderDesk
+    trader: Trader
+    days: DayKeeper
+    lag: LoopLag
+    costs: CostModel
+    finished: asyncio.Event
+    last_summary: DaySummary | None = None
+    first_tick_seconds: float | None = None
+    started: float = field(default_factory=monotonic)
+
+    async def run(self, *more: Callable[[], Awaitable[None]]) -> None:
+        """Run until ``finished`` is set or the task is cancelled."""
+        loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            *((f"venue-{i}", loop) for i, loop in enumerate(self.venue.background)),
+            ("feed", self.feed.run),
+            ("desk", self.desk.run),
+            ("trader", self.trader.run),
+            ("days", self._days),
+            ("lag", self.lag.run),
+            *((f"front-{i}", loop) for i, loop in enumerate(more)),
+        ]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_named(name, loop), name=name) for name, loop in loops]
+            await self.finished.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _days(self) -> None:
+        await self.days.run()
+        self.finished.set()
+
+
+async def _named(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await loop()
+        logger.debug("%s ended", name)
+
+
+@asynccontextmanager
+async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
+    """Open the market, the journal and all that trades; close them in reverse order."""
+    async with AsyncExitStack() as stack:
+        venue = await stack.enter_async_context(open_venue(options.settings, options.choice, options.home))
+        background = [asyncio.ensure_future(loop()) for loop in venue.background]
+        venue.background = [lambda task=task: _follow(task) for task in background]  # type: ignore[misc]
+        stack.callback(lambda: [task.cancel() for task in background])
+        events = EventBus()
+        listing = venue.listing or await _listing(venue)
+        market = LiveMarket(lambda: venue.calendar.phase(venue.clock.now()), listing.get)
+        if venue.environment is Environment.REAL:
+            await _learn_holidays(venue, events)
+        candle_store = CandleStore(venue.data_folder / "candles", venue.calendar)
+        candle_store.load(venue.clock.today())
+        costs = CostModel()
+        feed = MarketFeed(
+            stream=venue.kis.stream(),
+            market=market,
+            candles=candle_store,
+            market_data=venue.kis,
+            calendar=venue.calendar,
+            clock=venue.clock,
+            events=events,
+        )
+        candles = LiveCandles(candle_store, venue, feed)
+        scorer = Scorer()
+        screener = await _screener(venue, listing, candles, scorer)
+        journal = await Journal.open(venue.data_folder / "journal.db", venue.clock)
+        stack.push_async_callback(journal.close)
+        desk = OrderDesk(
+            broker=venue.kis,
+            journal=journal,
+            clock=venue.clock,
+            events=events,
+            market=market,
+            limits=options.limits,
+            costs=costs,
+            environment=venue.environment,
+            account=venue.account_tail,
+        )
+        await desk.start()
+        trader = Trader(
+            environment=venue.environment,
+            clock=venue.clock,
+            calendar=venue.calendar,
+            events=events,
+            market=market,
+            market_data=venue.kis,
+            broker=venue.kis,
+            desk=desk,
+            feed=feed,
+            screener=screener,
+            costs=costs,
+            settings=options.strategy,
+        )
+        lag = LoopLag()
+        finished = asyncio.Event()
+
+        async def day_ended(summary: DaySummary) -> None:
+            engine.last_summary = summary
+            if options.exit_at_close:
+                await wall_sleep(0.3)  # front ends still tell the day's last words
+                finished.set()
+
+        days = DayKeeper(
+            environment=venue.environment,
+            clock=venue.clock,
+            calendar=venue.calendar,
+            events=events,
+            trader=trader,
+            desk=desk,
+            broker=venue.kis,
+            market=market,
+            lag=lag,
+            next_day=venue.next_day,
+            on_day_end=day_ended,
+        )
+        engine = Engine(
+            options,
+            venue,
+            events,
+            listing,
+            market,
+            candle_store,
+            candles,
+            feed,
+            scorer,
+            screener,
+            journal,
+            desk,
+            trader,
+            days,
+            lag,
+            costs,
+            finished,
+        )
+        autostart = options.autostart
+        if autostart is None:
+            autostart = options.settings.gaemi_autostart
+        if autostart is None:
+            autostart = venue.environment is Environment.SIMULATOR
+        if autostart:
+            await trader.start("자동 시작")
+        yield engine
+
+
+async def _follow(task: asyncio.Future[None]) -> None:
+    await asyncio.shield(task)
+
+
+async def _listing(venue: Venue) -> Listing:
+    from data.listing import StockListing  # noqa: PLC0415
+
+    return await StockListing.open(venue.data_folder.parent / "listing")
+
+
+async def _screener(venue: Venue, listing: Listing, candles: LiveCandles, scorer: Scorer) -> Screener:
+    raise NotImplementedError
+
+
+async def _learn_holidays(venue: Venue, events: EventBus) -> None:
+    """Ask the broker's holiday list once; a day on which it disagrees with the table stays closed for entries."""
+    from engine.broker import BrokerError  # noqa: PLC0415
+
+    today: date = venue.clock.today()
+    try:
+        wrong = venue.calendar.learn(await venue.kis.open_days(today))
+    except BrokerError as error:
+        events.publish(ErrorRaised(at=venue.clock.now(), where="휴장일 조회", message=str(error)))
+        return
+    if today in wrong:
+        events.publish(
+            ErrorRaised(
+                at=venue.clock.now(), where="휴장일", message="휴장일 정보가 서로 달라 오늘은 신규 진입을 하지 않습니다"
+            )
+        )
