@@ -118,6 +118,7 @@ class DayKeeper:
             speed=market_seconds / wall if wall > 0 else 0.0,
             loop_lag_p99_ms=self._lag.percentile(0.99),
             memory_mb=resident_megabytes(),
+            journal_hash=await self._desk.journal_hash(day),
         )
 
     def position_views(self) -> tuple[PositionView, ...]:

@@ -364,6 +364,8 @@ class DaySummary:
     loop_lag_p99_ms: float = 0.0
     memory_mb: float = 0.0
     parity: str = ""
+    journal_hash: str = ""
+    """Hash over decisions, orders and fills with their market times: equal days, equal hash."""
 
 
 @dataclass(frozen=True, slots=True)
