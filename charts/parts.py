@@ -14,6 +14,12 @@ from charts.formatting import change, number
 from charts.lettering import text_width
 from engine.market import Bars, Interval, Stock, StockFlag
 
+DISCLAIMER = "개인용 도구이며 투자 권유가 아닙니다. 손실 책임은 이용자에게 있습니다."
+NOTICE = (
+    "55점은 수익을 보장하지 않습니다. 과거 자료에서 점수가 높은 종목은 다음 날 시장 평균보다 약 0.15 % 나았지만, "
+    "당일 청산 비용(약 0.22~0.28 %)을 넘지 못했습니다."
+)
+"""Shown wherever a score is shown, in these words."""
 HEADER: float = 214
 """Where the content under a stock header begins."""
 

@@ -277,3 +277,6 @@ def intraday(base: int = 70_700, seed: str = "line", end: datetime = NOW) -> Int
         for i, v in enumerate(walk)
     )
     return IntradayChart(SAMSUNG, points, float(base), STAMP)
+
+
+MISSING_LIVE = frozenset({Factor.BREAKOUT, Factor.FIFTEEN_FVG, Factor.STRUCTURE})

@@ -8,16 +8,12 @@ from charts import Picture
 from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import change, number, signed
 from charts.lettering import text_width, wrap
+from charts.parts import DISCLAIMER, NOTICE
 from charts.theme import DARK, Theme
 from engine.results import Factor, FactorScore, ScoreCard
 
-NOTICE = (
-    "55점은 수익을 보장하지 않습니다. 과거 자료에서 점수가 높은 종목은 다음 날 시장 평균보다 약 0.15 % 나았지만, "
-    "당일 청산 비용(약 0.22~0.28 %)을 넘지 못했습니다."
-)
-"""Shown wherever a score is shown, in these words."""
-_ROWS_TOP = 398.0
-_ROW = 86.0
+_ROWS_TOP = 392.0
+_ROW = 82.0
 _BAR_LEFT, _BAR_RIGHT = 330.0, 890.0
 
 
@@ -77,10 +73,10 @@ def build_score(card: ScoreCard, theme: Theme = DARK) -> Canvas:
     canvas.plots["factors"] = Plot(_BAR_LEFT, _ROWS_TOP, _BAR_RIGHT, _ROWS_TOP + 9 * _ROW, 0, 1, 1)
     for row, factor in enumerate(Factor):
         _factor(canvas, factor, by_factor.get(factor), _ROWS_TOP + row * _ROW)
-    y = _ROWS_TOP + 9 * _ROW + 26
-    for line in wrap(NOTICE, SMALL, WIDTH - 2 * MARGIN, 4):
+    y = _ROWS_TOP + 9 * _ROW + 30
+    for line in (*wrap(NOTICE, SMALL, WIDTH - 2 * MARGIN, 3), DISCLAIMER):
         canvas.text(MARGIN, y, line, SMALL, theme.warning, name="notice")
-        y += 37
+        y += 36
     canvas.alt = (
         f"{card.stock.name} 점수 {number(total, 1)}점 ({word}): 준비 {number(score.daily_points, 1)}/65, "
         f"진입 {number(score.live_points, 1)}/35. 매수 기준 {number(card.entry_threshold)}, "
@@ -143,7 +139,7 @@ def _factor(canvas: Canvas, factor: Factor, part: FactorScore | None, top: float
     scale = (_BAR_RIGHT - _BAR_LEFT) / 2 / 15  # one scale for all: a long bar is many points
     defined = part is not None and part.defined
     points = part.points if part is not None else 0.0
-    canvas.text(MARGIN, top + 36, factor.label, 34, weight="bold", name="factor", width=_BAR_LEFT - MARGIN - 10)
+    canvas.text(MARGIN, top + 34, factor.label, 34, weight="bold", name="factor", width=_BAR_LEFT - MARGIN - 10)
     reach = factor.maximum * scale
     canvas.boxes(np.array([[zero - reach, top + 12, zero + reach, top + 38]]), theme.panel, "reach", 1)
     canvas.segments(np.array([[[zero, top + 6], [zero, top + 44]]]), theme.secondary, 2.0, zorder=4)
@@ -167,4 +163,4 @@ def _factor(canvas: Canvas, factor: Factor, part: FactorScore | None, top: float
         name=f"points {factor.value}",
     )
     reason = part.reason if part is not None else "계산하지 않았습니다"
-    canvas.text(MARGIN, top + 74, reason, SMALL, theme.secondary, width=WIDTH - 2 * MARGIN, name="reason")
+    canvas.text(MARGIN, top + 71, reason, 31, theme.secondary, width=WIDTH - 2 * MARGIN, name="reason")
