@@ -1,0 +1,91 @@
+"""The ten-level book drawn around the last print: a pure function, never crossed, best prices straddle the print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.krx import PriceLimits, ceil_to_tick, floor_to_tick, on_tick, step_ticks
+from engine.market import BookLevel, SecurityKind, Shares, Won
+from engine.simulator.day import StockDay, mix
+
+LEVELS = 10
+_BREATH_SECONDS = 20
+"""Quantities away from the best price are redrawn this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnBook:
+    """Best first. A side is empty where the price stands at its daily limit."""
+
+    asks: tuple[BookLevel, ...]
+    bids: tuple[BookLevel, ...]
+
+    @property
+    def best_ask(self) -> Won:
+        return self.asks[0].price if self.asks else 0
+
+    @property
+    def best_bid(self) -> Won:
+        return self.bids[0].price if self.bids else 0
+
+    @property
+    def total_ask(self) -> Shares:
+        return sum(level.quantity for level in self.asks)
+
+    @property
+    def total_bid(self) -> Shares:
+        return sum(level.quantity for level in self.bids)
+
+    @property
+    def middle(self) -> Won:
+        """The midpoint of the best prices, cut to whole won; 0 where a side is empty."""
+        return (self.best_ask + self.best_bid) // 2 if self.asks and self.bids else 0
+
+
+def best_prices(last: Won, side: int, limits: PriceLimits, kind: SecurityKind, coin: int) -> tuple[Won, Won]:
+    """(ask, bid) around ``last``: a buyer-initiated print was at the ask, a seller-initiated one at the bid."""
+    if not on_tick(last, kind):
+        ask, bid = ceil_to_tick(last, kind), floor_to_tick(last, kind)
+    elif side > 0 or (side == 0 and coin % 2):
+        ask, bid = last, step_ticks(last, -1, kind)
+    else:
+        ask, bid = step_ticks(last, 1, kind), last
+    if last >= limits.upper:
+        return 0, limits.upper
+    if last <= limits.lower:
+        return limits.lower, 0
+    return ask, bid
+
+
+def draw(day: StockDay, index: int, second: int) -> DrawnBook:
+    """The book after print ``index`` as it stands at ``second``."""
+    last = day.last_price(index)
+    auction = day.auction(second)
+    if auction is not None:
+        last = day.expected(second)[0] or last
+    if last <= 0:
+        return DrawnBook((), ())
+    kind = day.stock.kind
+    side = 0 if auction is not None else day.side_at(index)
+    ask, bid = best_prices(last, side, day.limits, kind, mix(day.seed, index))
+    breath = second // _BREATH_SECONDS
+    locked = not ask or not bid
+    asks, bids = [], []
+    for level in range(LEVELS):
+        if ask and day.limits.lower <= ask <= day.limits.upper:
+            asks.append(BookLevel(ask, _quantity(day, ask, level, breath, index, locked)))
+            ask = step_ticks(ask, 1, kind)
+        if bid and day.limits.lower <= bid <= day.limits.upper:
+            bids.append(BookLevel(bid, _quantity(day, bid, level, breath, index, locked)))
+            below = step_ticks(bid, -1, kind)
+            bid = below if below < bid else 0
+    return DrawnBook(tuple(asks), tuple(bids))
+
+
+def _quantity(day: StockDay, price: Won, level: int, breath: int, index: int, locked: bool) -> Shares:
+    share = mix(day.seed ^ price, breath if level else index) % 1_000
+    shape = 700 + 90 * level if level else 400
+    quantity = day.level_volume * shape * (500 + share) // 1_000_000
+    if locked and not level:
+        quantity *= 8  # the queue at a limit price
+    return max(1, quantity)
