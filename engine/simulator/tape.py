@@ -1,4 +1,4 @@
-"""Where the simulated prices come from. A tape is a pure function of (seed or files, code, day): evaluated lazily, cached.
+"""Where the simulated prices come from. A tape is a pure function of (seed or files, code, day): lazy, cached.
 
 Our orders consume the tape's volume; they never add to or move the tape.
 """
@@ -72,7 +72,7 @@ class Tape(Protocol):
     def index_prints(self, index: Index, day: date) -> IndexPrints: ...
 
     def minute_bars(self, code: Code, day: date, as_of: date | None = None) -> Bars:
-        """One-minute bars of a whole past or present day, in the price scale of ``as_of`` (default: the day played first).
+        """One-minute bars of a whole day, in the price scale of ``as_of`` (default: the day played first).
 
         For past days they need not come from ``prints``.
         """

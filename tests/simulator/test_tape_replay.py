@@ -218,7 +218,7 @@ def test_every_quarter_hour_of_the_real_file_comes_back(real: ReplayTape) -> Non
     frame = frame[frame.volume > 0].sort_values(["code", "ts_start"])
     frame["day"] = frame.ts_start.dt.date
     checked = 0
-    for key, bars in frame.groupby(["code", "day"]):
+    for _, bars in frame.groupby(["code", "day"]):
         code, day = str(bars.code.iloc[0]), bars.day.iloc[0]
         grid = [
             session_of(day).bar_start(ts.to_pydatetime().replace(tzinfo=session_of(day).open.tzinfo), 15)
