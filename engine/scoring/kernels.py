@@ -26,6 +26,53 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", jit(function))
 
 
+# ---------------------------------------------------------------- data checks
+
+CLEAN, NOT_A_NUMBER, NOT_POSITIVE, REPEATED, UNORDERED, OUTSIDE, TORN = range(7)
+"""What ``first_defect`` can find."""
+
+
+@compiled
+def traded_rows(opens: Floats, high: Floats, low: Floats, volume: Integers) -> Integers:
+    """Rows with a trade: a halt leaves rows of zeros or of one repeated price, without volume."""
+    kept = np.empty(len(opens), np.int64)
+    count = 0
+    for t in range(len(opens)):
+        if volume[t] == 0 and high[t] == low[t] and opens[t] == high[t]:
+            continue
+        kept[count] = t
+        count += 1
+    return kept[:count]
+
+
+@compiled
+def first_defect(
+    time: Integers, opens: Floats, high: Floats, low: Floats, close: Floats, largest_move: float
+) -> tuple[int, int]:
+    """(defect, row) of the gravest kind found; ``largest_move`` 0 skips the test for torn prices."""
+    count = len(close)
+    for t in range(count):
+        total = opens[t] + high[t] + low[t] + close[t]
+        if not np.isfinite(total):
+            return NOT_A_NUMBER, t
+    for t in range(count):
+        if min(min(opens[t], close[t]), min(high[t], low[t])) <= 0.0:
+            return NOT_POSITIVE, t
+    for t in range(1, count):
+        if time[t] == time[t - 1]:
+            return REPEATED, t
+        if time[t] < time[t - 1]:
+            return UNORDERED, t
+    for t in range(count):
+        if high[t] < max(opens[t], close[t]) or low[t] > min(opens[t], close[t]):
+            return OUTSIDE, t
+    if largest_move > 0.0:
+        for t in range(1, count):
+            if abs(close[t] / close[t - 1] - 1.0) > largest_move:
+                return TORN, t
+    return CLEAN, 0
+
+
 # ---------------------------------------------------------------- indicators
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.market import Bars
 
@@ -11,49 +10,41 @@ LARGEST_MOVE = 0.305
 """The price limit is 30 %; a larger close-to-close move is a split or a capital change that was not adjusted."""
 
 
-def untraded(bars: Bars) -> int:
-    """How many bars hold no trade (halts, days without one)."""
-    return int(np.count_nonzero(_untraded_rows(bars)))
-
-
-def _untraded_rows(bars: Bars) -> NDArray[np.bool_]:
-    idle: NDArray[np.bool_] = (bars.volume == 0) & (bars.high == bars.low) & (bars.open == bars.high)
-    return idle
-
-
 def traded(bars: Bars) -> Bars:
-    """The bars with trades in them: a halt leaves rows of zeros or of one repeated price."""
-    idle = _untraded_rows(bars)
-    if not idle.any():
+    """The bars with trades in them (the same object if all have): a halt leaves rows of zeros or of one price."""
+    from engine.scoring import kernels
+
+    rows = kernels.traded_rows(bars.open, bars.high, bars.low, bars.volume)
+    if len(rows) == len(bars):
         return bars
-    keep = ~idle
-    return Bars(bars.start[keep], bars.open[keep], bars.high[keep], bars.low[keep], bars.close[keep], bars.volume[keep])
+    return Bars(bars.start[rows], bars.open[rows], bars.high[rows], bars.low[rows], bars.close[rows], bars.volume[rows])
 
 
 def defect(bars: Bars, *, daily: bool = True) -> str:
     """Why these (traded) bars cannot be scored, in Korean; empty if they can."""
+    from engine.scoring import kernels
+
     if not len(bars):
         return ""
-    prices = np.stack((bars.open, bars.high, bars.low, bars.close))
-    if not np.isfinite(prices).all():
-        return f"빈 값(NaN) {int(np.count_nonzero(~np.isfinite(prices).all(axis=0)))}개"
-    if (prices <= 0).any():
-        return f"0 이하의 가격 {int(np.count_nonzero((prices <= 0).any(axis=0)))}개"
-    if np.isnat(bars.start).any():
-        return "시각이 없는 봉"
-    steps = np.diff(bars.dates() if daily else bars.start)
-    if (steps == np.timedelta64(0)).any():
-        return f"같은 날짜가 {int(np.count_nonzero(steps == np.timedelta64(0)))}번 겹침"
-    if (steps < np.timedelta64(0)).any():
-        return "날짜 순서가 뒤섞임"
-    body_high = np.maximum(bars.open, bars.close)
-    body_low = np.minimum(bars.open, bars.close)
-    if ((bars.high < body_high) | (bars.low > body_low)).any():
-        return "고가·저가가 시가·종가를 벗어남"
-    if daily and len(bars) > 1:
-        moves = bars.close[1:] / bars.close[:-1] - 1.0
-        worst = int(np.argmax(np.abs(moves)))
-        if abs(moves[worst]) > LARGEST_MOVE:
-            day = bars.start[worst + 1].astype("datetime64[D]")
-            return f"{day} 하루 변동 {100.0 * moves[worst]:+.1f}% (수정되지 않은 주가로 보임)"
-    return ""
+    time = bars.start.view(np.int64)
+    if daily:
+        time = time // 86_400
+    largest = LARGEST_MOVE if daily else 0.0
+    kind, row = kernels.first_defect(time, bars.open, bars.high, bars.low, bars.close, largest)
+    if kind == kernels.CLEAN and not np.isnat(bars.start[0]):
+        return ""
+    if np.isnat(bars.start[row]):
+        return f"시각이 없는 봉 ({row + 1}번째)"
+    moment = bars.start[row].astype("datetime64[D]") if daily else bars.start[row]
+    if kind == kernels.NOT_A_NUMBER:
+        return f"{moment} 빈 값(NaN)"
+    if kind == kernels.NOT_POSITIVE:
+        return f"{moment} 0 이하의 가격"
+    if kind == kernels.REPEATED:
+        return f"{moment} 같은 날짜가 겹침"
+    if kind == kernels.UNORDERED:
+        return f"{moment} 날짜 순서가 뒤섞임"
+    if kind == kernels.OUTSIDE:
+        return f"{moment} 고가·저가가 시가·종가를 벗어남"
+    move = 100.0 * (bars.close[row] / bars.close[row - 1] - 1.0)
+    return f"{moment} 하루 변동 {move:+.1f}% (수정되지 않은 주가로 보임)"

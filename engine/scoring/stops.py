@@ -35,7 +35,8 @@ def structural_stop(
 ) -> StopChoice:
     """One tick below the nearest unfilled bullish gap under the entry: fifteen-minute, else daily.
 
-    Where that is more than 5 % or less than 0.5 % away the stop is −3 % (all settings), rounded to the tick towards the entry.
+    Where that is more than 5 % or less than 0.5 % away the stop is −3 %, rounded to the tick towards the entry; the
+    three bounds are settings.
     """
     zone = _under(fifteen, entry_price, intraday=True)
     source: Literal["fifteen_fvg", "daily_fvg"] = "fifteen_fvg"
