@@ -15,15 +15,16 @@ from bot.settings import Settings
 from bot.venue import MarketChoice, Venue, open_venue
 from engine.candles import CandleStore
 from engine.clock import monotonic, wall_sleep
+from engine.daily_store import BrokerHistory, DailyStore
 from engine.day import DayKeeper
 from engine.events import ErrorRaised, EventBus
 from engine.feed import MarketFeed
 from engine.health import LoopLag
 from engine.krx import CostModel
 from engine.live_market import LiveMarket
-from engine.market import Bars, Code, Environment, Interval
+from engine.market import BarOrigin, Bars, Code, Environment, Interval
 from engine.orders import Journal, OrderDesk, RiskLimits
-from engine.ports import Listing
+from engine.ports import DailyHistory, Listing
 from engine.results import DaySummary
 from engine.scorer import Scorer
 from engine.screener import Screener
@@ -56,7 +57,7 @@ class LiveCandles:
     def bars(self, code: Code, interval: Interval) -> Bars:
         return self._store.bars(code, interval, self._venue.clock.now())
 
-    def fifteen(self, code: Code) -> tuple[Bars, str]:
+    def fifteen(self, code: Code) -> tuple[Bars, BarOrigin]:
         return self._store.fifteen(code, self._venue.clock.now())
 
     async def backfill(self, code: Code) -> None:
@@ -91,7 +92,7 @@ class Engine:
     async def run(self, *more: Callable[[], Awaitable[None]]) -> None:
         """Run until ``finished`` is set or the task is cancelled."""
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            *((f"venue-{i}", loop) for i, loop in enumerate(self.venue.background)),
+            ("venue", self.venue.watch),
             ("feed", self.feed.run),
             ("desk", self.desk.run),
             ("trader", self.trader.run),
@@ -121,9 +122,6 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
     """Open the market, the journal and all that trades; close them in reverse order."""
     async with AsyncExitStack() as stack:
         venue = await stack.enter_async_context(open_venue(options.settings, options.choice, options.home))
-        background = [asyncio.ensure_future(loop()) for loop in venue.background]
-        venue.background = [lambda task=task: _follow(task) for task in background]  # type: ignore[misc]
-        stack.callback(lambda: [task.cancel() for task in background])
         events = EventBus()
         listing = venue.listing or await _listing(venue)
         market = LiveMarket(lambda: venue.calendar.phase(venue.clock.now()), listing.get)
@@ -223,23 +221,34 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
         yield engine
 
 
-async def _follow(task: asyncio.Future[None]) -> None:
-    await asyncio.shield(task)
-
-
 async def _listing(venue: Venue) -> Listing:
-    from data.listing import StockListing  # noqa: PLC0415
+    from data.listing import StockListing
 
     return await StockListing.open(venue.data_folder.parent / "listing")
 
 
 async def _screener(venue: Venue, listing: Listing, candles: LiveCandles, scorer: Scorer) -> Screener:
-    raise NotImplementedError
+    sources: list[DailyHistory] = [BrokerHistory(venue.kis, venue.clock)]
+    if venue.environment is not Environment.SIMULATOR:
+        from data.history import market_histories
+
+        sources += market_histories(venue.clock)
+    store = DailyStore(venue.data_folder / "daily", sources, venue.clock, venue.calendar)
+    await store.open()
+    return Screener(
+        market_data=venue.kis,
+        listing=listing,
+        history=store,
+        candles=candles,
+        forecasts=None,
+        clock=venue.clock,
+        scorer=scorer,
+    )
 
 
 async def _learn_holidays(venue: Venue, events: EventBus) -> None:
     """Ask the broker's holiday list once; a day on which it disagrees with the table stays closed for entries."""
-    from engine.broker import BrokerError  # noqa: PLC0415
+    from engine.broker import BrokerError
 
     today: date = venue.clock.today()
     try:
@@ -253,3 +262,26 @@ async def _learn_holidays(venue: Venue, events: EventBus) -> None:
                 at=venue.clock.now(), where="휴장일", message="휴장일 정보가 서로 달라 오늘은 신규 진입을 하지 않습니다"
             )
         )
+
+
+async def serve(options: RunOptions, tell: Callable[[str], None]) -> DaySummary | None:
+    """Run the service with its front ends until it is told to end; the last day's summary, if a day ended."""
+    async with open_engine(options) as engine:
+        venue = engine.venue
+        tell(f"■ 개미 · {venue.environment.label} · {venue.source}")
+        tell("  개인용 도구이며 투자 권유가 아닙니다. 손실 책임은 이용자에게 있습니다.")
+        loops: list[Callable[[], Awaitable[None]]] = [lambda: _tell_first_tick(engine, tell)]
+        async with AsyncExitStack() as stack:
+            if options.front_ends:
+                from bot.front_ends import open_front_ends
+
+                loops += await stack.enter_async_context(open_front_ends(engine, tell))
+            await engine.run(*loops)
+        return engine.last_summary
+
+
+async def _tell_first_tick(engine: Engine, tell: Callable[[str], None]) -> None:
+    while engine.market.ticks_seen == 0:
+        await wall_sleep(0.05)
+    engine.first_tick_seconds = monotonic() - engine.started
+    tell(f"  첫 체결 수신: 시작 {engine.first_tick_seconds:.1f}초 뒤")

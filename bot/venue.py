@@ -6,9 +6,11 @@ a real broker's would: after a crash the service finds its orders where it left 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -72,19 +74,28 @@ class Venue:
     next_day: Callable[[date], date | None]
     simulator: Simulator | None = None
     tape: Tape | None = None
-    background: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    """Loops that must run for as long as the venue is used: the clock, the simulator."""
+    background: tuple[asyncio.Task[None], ...] = ()
+    """What runs for as long as the venue is open: the clock, the simulator."""
+
+    async def watch(self) -> None:
+        """Wait; raises what ended a background task."""
+        if self.background:
+            done, _ = await asyncio.wait(self.background, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            raise RuntimeError("시장 시뮬레이터가 멈췄습니다")
+        await asyncio.Event().wait()
 
 
 def open_tape(choice: MarketChoice, calendar: TradingCalendar) -> tuple[Tape, date]:
     """The tape and the day it begins with. Raises VenueError."""
     try:
         if choice.replay is not None:
-            from engine.simulator.replay import ReplayTape  # noqa: PLC0415
+            from engine.simulator.replay import ReplayTape
 
             tape: Tape = ReplayTape(choice.replay, choice.day)
             return tape, choice.day or tape.first_day()
-        from engine.simulator.synthetic import SyntheticTape  # noqa: PLC0415
+        from engine.simulator.synthetic import SyntheticTape
 
         day = choice.day or DEFAULT_SIMULATED_DAY
         if not calendar.is_open(day):
@@ -144,7 +155,7 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
     resumed = simulator.resume_at
     if resumed is not None:
         clock.restart(_awake(resumed, calendar, tape))
-    async with simulator.serve(host="127.0.0.1", port=0) as addresses:
+    async with simulator.serve(host="127.0.0.1", port=0) as addresses, _running(clock.run, simulator.run) as background:
         credentials = KisCredentials(**REAL_SIMULATED_KEYS, account=SIMULATED_ACCOUNT, hts_id="hts1")
         async with KIS(
             credentials,
@@ -171,8 +182,22 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
                 next_day,
                 simulator,
                 tape,
-                [clock.run, simulator.run],
+                background,
             )
+
+
+@asynccontextmanager
+async def _running(*loops: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[tuple[asyncio.Task[None], ...]]:
+    tasks = tuple(asyncio.create_task(loop()) for loop in loops)
+    try:
+        yield tasks
+    finally:
+        # The client's own closing still needs the clock; it is closed before this point.
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 def _awake(resumed: datetime, calendar: TradingCalendar, tape: Tape) -> datetime:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from engine.broker import OrderType
 from engine.clock import MarketClock
-from engine.events import EventBus, ExitPending, StopRaised
+from engine.events import EventBus, ExitPending
 from engine.krx import CostModel
 from engine.live_market import LiveMarket
 from engine.market import Code, Phase, Side, Tick, Won
@@ -116,17 +116,10 @@ class ExitWatcher:
     async def _raise_stop(self, position: Position, stop_price: Won) -> None:
         try:
             await self._desk.update_plan(
-                position.code, stop_price=stop_price, highest_price=self._highest.get(position.code)
-            )
-            self._events.publish(
-                StopRaised(
-                    at=self._clock.now(),
-                    code=position.code,
-                    name=position.name,
-                    old=position.stop_price,
-                    new=stop_price,
-                    reason="보유 만기 뒤 고점 추적",
-                )
+                position.code,
+                stop_price=stop_price,
+                highest_price=self._highest.get(position.code),
+                reason="보유 기한이 지나 고점을 따라 올림",
             )
         finally:
             self._raising.discard(position.code)

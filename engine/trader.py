@@ -248,7 +248,17 @@ class Trader:
             self._costs,
         )
         await self._desk.record_decision(
-            at=now, code=code, score=score, decision=type(decision).__name__, input_digest=score.input_digest
+            code,
+            type(decision).__name__.lower(),
+            score=score.total,
+            input_digest=score.input_digest,
+            detail={
+                "ask": ask,
+                "cash": cash,
+                "positions": len(ordered | owned),
+                "why": getattr(decision, "why", ""),
+                "factors": {factor.factor.value: round(factor.points, 4) for factor in score.factors},
+            },
         )
         if not isinstance(decision, Enter):
             self.counts.stays[code] = getattr(decision, "why", "")

@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, arguments: argparse.Namespace) -> DaySummary | None:
-    from bot.app import RunOptions, serve  # noqa: PLC0415
-    from bot.venue import MarketChoice, VenueError  # noqa: PLC0415
+    from bot.app import RunOptions, serve
+    from bot.venue import MarketChoice, VenueError
 
     options = RunOptions(
         settings,
@@ -109,7 +109,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> DaySummar
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The failure that ended the service, without its wrappings; expected ones become one line."""
-    from bot.venue import VenueError  # noqa: PLC0415
+    from bot.venue import VenueError
 
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -125,12 +125,14 @@ def prepare_home(home: Path) -> Path:
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except OSError as error:
-        raise UserError(f"자료 폴더에 쓸 수 없습니다: {home} ({error.strerror}). --home 으로 다른 폴더를 고르세요") from error
+        raise UserError(
+            f"자료 폴더에 쓸 수 없습니다: {home} ({error.strerror}). --home 으로 다른 폴더를 고르세요"
+        ) from error
     return home.resolve()
 
 
 def secrets_of(settings: Settings) -> Sequence[str]:
-    from pydantic import SecretStr  # noqa: PLC0415
+    from pydantic import SecretStr
 
     values = [getattr(settings, name) for name in type(settings).model_fields]
     return [value.get_secret_value() for value in values if isinstance(value, SecretStr)] + (
@@ -140,7 +142,11 @@ def secrets_of(settings: Settings) -> Sequence[str]:
 
 def _trade_json(trade: Trade) -> dict[str, object]:
     return {
-        **{name: value for name, value in dataclasses.asdict(trade).items() if name not in ("entry_at", "exit_at", "reason")},
+        **{
+            name: value
+            for name, value in dataclasses.asdict(trade).items()
+            if name not in ("entry_at", "exit_at", "reason")
+        },
         "entry_at": trade.entry_at.isoformat(),
         "exit_at": trade.exit_at.isoformat(),
         "reason": trade.reason.value,
@@ -201,7 +207,9 @@ def summary_text(summary: DaySummary) -> str:
         )
         lines += [f"      {reason}" for reason in trade.entry_reasons]
     for position in summary.open_positions:
-        lines.append(f"  · 남은 보유: {position.stock.name} {position.quantity}주 (평균 {position.average_price:,.0f}원)")
+        lines.append(
+            f"  · 남은 보유: {position.stock.name} {position.quantity}주 (평균 {position.average_price:,.0f}원)"
+        )
     lines += [f"  - {note}" for note in summary.notes]
     lines.append(
         f"  배속 {summary.speed:,.0f} · 이벤트 루프 지연 p99 {summary.loop_lag_p99_ms:.1f}ms · 메모리 {summary.memory_mb:,.0f}MB"
