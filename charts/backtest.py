@@ -27,7 +27,7 @@ def render_backtest(report: BacktestReport, theme: Theme = DARK) -> Picture:
 
 
 def monthly_returns(equity: tuple[tuple[datetime, float], ...]) -> dict[tuple[int, int], float]:
-    """Percent per (year, month), from the last equity of one month to that of the next; the first month from its start."""
+    """Percent per (year, month), from month end to month end; the first month counts from its start."""
     result: dict[tuple[int, int], float] = {}
     base = equity[0][1] if equity else 0.0
     ends: dict[tuple[int, int], float] = {}
@@ -45,7 +45,8 @@ def build_backtest(report: BacktestReport, theme: Theme = DARK) -> Canvas:
     title_header(
         canvas,
         report.title,
-        f"{report.first:%Y-%m-%d} ~ {report.last:%Y-%m-%d} · {len(report.codes)}종목 · 거래 {number(report.metrics.trades)}회",
+        f"{report.first:%Y-%m-%d} ~ {report.last:%Y-%m-%d} · {len(report.codes)}종목"
+        f" · 거래 {number(report.metrics.trades)}회",
         "백테스트",
     )
     canvas.footer(report.stamp)
@@ -67,8 +68,10 @@ def build_backtest(report: BacktestReport, theme: Theme = DARK) -> Canvas:
         _months(canvas, months, years, bottom)
     metrics = report.metrics
     canvas.alt = (
-        f"백테스트 {report.title}: 수익률 {percent(100 * metrics.total_return)} (매수 후 보유 {percent(100 * metrics.buy_and_hold)}), "
-        f"최대 낙폭 {number(-abs(100 * metrics.maximum_drawdown), 1)}%, 거래 {number(metrics.trades)}회, 승률 {100 * metrics.win_rate:.0f}%."
+        f"백테스트 {report.title}: 수익률 {percent(100 * metrics.total_return)} "
+        f"(매수 후 보유 {percent(100 * metrics.buy_and_hold)}), "
+        f"최대 낙폭 {number(-abs(100 * metrics.maximum_drawdown), 1)}%, "
+        f"거래 {number(metrics.trades)}회, 승률 {100 * metrics.win_rate:.0f}%."
     )
     return canvas
 

@@ -25,6 +25,12 @@ def percent(value: float, digits: int = 2) -> str:
     return f"{signed(value, digits)}%"
 
 
+def shown_sign(value: float, digits: int) -> int:
+    """The sign of ``value`` as printed with ``digits``: what rounds to zero is flat."""
+    rounded = round(value, digits)
+    return (rounded > 0) - (rounded < 0)
+
+
 def arrow(value: float) -> str:
     return "▲" if value > 0 else "▼" if value < 0 else "-"
 

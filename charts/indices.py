@@ -62,7 +62,7 @@ def _index(canvas: Canvas, panel: IndexPanel, quote: IndexQuote, top: float, row
         y = top + 244
         for text, shade in (
             (f"▲{number(quote.rising)}", theme.up),
-            (f"-{number(quote.unchanged)}", theme.secondary),
+            (f"보합 {number(quote.unchanged)}", theme.secondary),
             (f"▼{number(quote.falling)}", theme.down),
         ):
             x += canvas.text(x, y, text, 36, shade, name="breadth", on=theme.panel) + 24

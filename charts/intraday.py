@@ -148,8 +148,11 @@ def _line(canvas: Canvas, plot: Plot, minutes: NDArray[np.float64], prices: NDAr
         if not rows.any():
             continue
         canvas.segments(strokes[rows], colour, 4.0, f"line {name}", 6)
-        if value:
-            quads = np.concatenate(
-                (strokes[rows], np.stack((strokes[rows][:, ::-1, 0], np.full((int(rows.sum()), 2), level)), 2)), axis=1
-            )
-            canvas.polygons(quads, colour, f"area {name}", 2, 0.16)
+    # One outline a side: neighbouring slices would show seams.
+    ends = strokes.reshape(-1, 2)
+    for value, colour, name in ((1, theme.up, "above"), (-1, theme.down, "below")):
+        ys = np.minimum(ends[:, 1], level) if value > 0 else np.maximum(ends[:, 1], level)
+        if not (ys != level).any():
+            continue
+        ring = np.concatenate((np.stack((ends[:, 0], ys), 1), [[ends[-1, 0], level], [ends[0, 0], level]]))
+        canvas.polygons([ring], colour, f"area {name}", 2, 0.16)

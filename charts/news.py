@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from charts import Picture
-from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Canvas
+from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Align, Canvas
 from charts.formatting import number
 from charts.lettering import text_width, wrap
 from charts.parts import DISCLAIMER, title_header
@@ -13,8 +13,8 @@ from charts.theme import DARK, Theme
 from engine.market import KST
 from engine.results import LabelledNews, NewsCard, Sentiment, SignalCard, Verdict
 
-ROWS = 7
-_ROW = 140.0
+ROWS = 8
+_TITLE_LEFT = MARGIN + 104.0
 _AUTHORED = ("규칙", "")
 
 
@@ -36,7 +36,7 @@ def sentiment_colour(sentiment: Sentiment, theme: Theme) -> str:
 
 
 def build_news(card: NewsCard, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL if len(card.news) > 4 else 1000)
+    canvas = Canvas(theme, TALL if len(card.news) > 5 else 1000)
     subject = card.stock.name if card.stock else "시장"
     counts = {sentiment: sum(item.sentiment is sentiment for item in card.news) for sentiment in Sentiment}
     title_header(canvas, f"{subject} 뉴스", "", f"{len(card.news)}건" if card.news else "")
@@ -47,12 +47,16 @@ def build_news(card: NewsCard, theme: Theme = DARK) -> Canvas:
         return canvas
     _balance(canvas, counts, 112.0)
     # The room decides how many fit; the rest is counted, not squeezed in.
-    fit = int((canvas.height - FOOTER - 56 - 212) // _ROW)
-    shown = card.news[: min(ROWS, fit)]
-    y = 208.0
-    for item in shown:
-        _headline(canvas, item, y)
-        y += _ROW
+    y, end = 208.0, canvas.height - FOOTER - 52.0
+    shown = []
+    for item in card.news[:ROWS]:
+        lines = wrap(item.item.title, 36, WIDTH - MARGIN - _TITLE_LEFT, 2, "bold")
+        tall = 106.0 + 43 * len(lines) - 10
+        if y + tall > end:
+            break
+        _headline(canvas, item, lines, y)
+        shown.append(item)
+        y += tall
     left = len(card.news) - len(shown)
     fictional = any(item.item.fictional for item in card.news)
     words = [
@@ -91,46 +95,36 @@ def _balance(canvas: Canvas, counts: dict[Sentiment, int], top: float) -> None:
                 3,
             )
         left = right
-    for x, align, sentiment in (
+    places: tuple[tuple[float, Align, Sentiment], ...] = (
         (float(MARGIN), "left", Sentiment.POSITIVE),
         (WIDTH / 2, "center", Sentiment.NEUTRAL),
         (float(WIDTH - MARGIN), "right", Sentiment.NEGATIVE),
-    ):
-        canvas.text(
-            x,
-            top + 40,
-            f"{sentiment.label} {counts[sentiment]}",
-            38,
-            sentiment_colour(sentiment, theme),
-            "bold",
-            align,
-            name=f"count {sentiment.value}",
-        )  # type: ignore[arg-type]
+    )
+    for x, align, sentiment in places:
+        text, colour = f"{sentiment.label} {counts[sentiment]}", sentiment_colour(sentiment, theme)
+        canvas.text(x, top + 40, text, 38, colour, "bold", align, name=f"count {sentiment.value}")
 
 
-def _headline(canvas: Canvas, labelled: LabelledNews, top: float) -> None:
+def _headline(canvas: Canvas, labelled: LabelledNews, lines: list[str], top: float) -> None:
     theme = canvas.theme
     colour = sentiment_colour(labelled.sentiment, theme)
     canvas.rule(top)
     canvas.tag(MARGIN + 8, top + 36, labelled.sentiment.label, theme.background, colour, 32, name="sentiment")
-    left = MARGIN + 104
-    for row, line in enumerate(wrap(labelled.item.title, 36, WIDTH - MARGIN - left, 2, "bold")):
-        canvas.text(left, top + 48 + row * 43, line, 36, weight="bold", name="headline")
+    y = top + 48
+    for line in lines:
+        canvas.text(_TITLE_LEFT, y, line, 36, weight="bold", name="headline")
+        y += 43
     at = labelled.item.at.astimezone(KST)
-    canvas.text(
-        left,
-        top + 128,
-        f"{at:%m-%d %H:%M} · {labelled.item.publisher} · {labelled.reason}",
-        SMALL,
-        theme.secondary,
-        width=WIDTH - MARGIN - left,
-        name="source",
-    )
+    source = f"{at:%m-%d %H:%M} · {labelled.item.publisher} · {labelled.reason}"
+    room = WIDTH - MARGIN - _TITLE_LEFT
+    canvas.text(_TITLE_LEFT, y + 2, source, SMALL, theme.secondary, width=room, name="source")
 
 
 def build_signal(card: SignalCard, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     signal = card.signal
+    sentences = (*signal.reasons, *signal.risks)
+    line_count = sum(len(wrap(sentence, 36, WIDTH - 2 * MARGIN - 34, 3)) for sentence in sentences)
+    canvas = Canvas(theme, int(min(TALL, max(810, 640 + 46 * line_count + 8 * len(sentences)))))
     code = f"{signal.stock.code} {signal.stock.market.value}"
     canvas.text(
         MARGIN,
@@ -152,7 +146,7 @@ def build_signal(card: SignalCard, theme: Theme = DARK) -> Canvas:
         canvas.text(
             WIDTH - MARGIN, 186, f"{number(signal.score.total, 1)}점", 56, weight="bold", align="right", name="score"
         )
-    end = canvas.height - FOOTER - 100
+    end = canvas.height - FOOTER - 84
     y = 262.0
     for title, lines, shade, share in (
         ("근거", signal.reasons, theme.averages[1], 0.55),

@@ -15,7 +15,7 @@ from engine.results import BookChart, OrderLine
 
 LEVELS = 10
 ROW = 49.0
-PRICE_LEFT, PRICE_RIGHT = 384.0, 696.0
+PRICE_LEFT, PRICE_RIGHT = 360.0, 722.0
 _SIZE = 35
 
 
@@ -74,7 +74,8 @@ def build_book(chart: BookChart, theme: Theme = DARK) -> Canvas:
     expected = f", 예상 체결가 {number(book.expected_price)}원" if book.expected_price else ""
     canvas.alt = (
         f"{chart.stock.name} 호가: 현재가 {number(quote.price)}원 {percent(quote.change_percent)}, "
-        f"매도1 {number(book.best_ask)} 매수1 {number(book.best_bid)} (차이 {number(spread)}원), "
+        f"매도1 {number(book.best_ask) if book.asks else '없음'} 매수1 {number(book.best_bid) if book.bids else '없음'}"
+        f"{f' (차이 {number(spread)}원)' if spread else ''}, "
         f"매수 잔량 {100 * share:.0f}%{expected}. {badge}"
     ).strip()
     return canvas
@@ -115,7 +116,7 @@ def _row(
             name="last",
         )
     canvas.centred(
-        PRICE_LEFT + 168,
+        PRICE_LEFT + 198,
         centre,
         number(level.price),
         _SIZE,

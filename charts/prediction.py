@@ -6,7 +6,7 @@ import numpy as np
 
 from charts import Picture
 from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Box, Canvas, Plot
-from charts.formatting import number, percent
+from charts.formatting import number, percent, shown_sign
 from charts.lettering import wrap
 from charts.parts import (
     DISCLAIMER,
@@ -53,7 +53,7 @@ def build_prediction(chart: PredictionChart, theme: Theme = DARK) -> Canvas:
     canvas.tag(
         WIDTH - MARGIN,
         HEADER + 30,
-        f"{percent(move, 1)}{'↑' if move > 0 else '↓' if move < 0 else ''}",
+        f"{percent(move, 1)}{('', '↑', '↓')[shown_sign(move, 1)]}",
         theme.background,
         colour,
         44,
@@ -63,7 +63,8 @@ def build_prediction(chart: PredictionChart, theme: Theme = DARK) -> Canvas:
     canvas.text(
         MARGIN,
         HEADER + 96,
-        f"80% 구간 {number(band.p10)} ~ {number(band.p90)}원 · 시장 중앙값을 이길 확률 {100 * forecast.probability:.0f}%",
+        f"80% 구간 {number(band.p10)} ~ {number(band.p90)}원"
+        f" · 시장 중앙값을 이길 확률 {100 * forecast.probability:.0f}%",
         32,
         theme.secondary,
         name="interval",
@@ -72,7 +73,7 @@ def build_prediction(chart: PredictionChart, theme: Theme = DARK) -> Canvas:
     low, high = padded(min(float(shown.close.min()), band.p10), max(float(shown.close.max()), band.p90), 0.08)
     right = WIDTH - MARGIN - gutter_for([low, high])
     slots = len(shown) + 2 * forecast.horizon  # a day ahead gets twice the room of a past one
-    plot = Plot(MARGIN, HEADER + 124, right, 830, low, high, slots)
+    plot = Plot(MARGIN, HEADER + 124, right, 806, low, high, slots)
     canvas.plots["price"] = plot
     _fan(canvas, plot, chart, len(shown))
     closes = shown.close
@@ -142,7 +143,7 @@ def _track(canvas: Canvas, past: tuple[PastForecast, ...]) -> None:
     """Each earlier forecast as its 80 % band, scaled to one height, with a dot for what came."""
     theme = canvas.theme
     known = [item for item in past if item.realised is not None][-20:]
-    top, bottom = 940.0, 1066.0
+    top, bottom = 914.0, 1040.0
     if not known:
         canvas.text(MARGIN, top + 4, "지난 예측: 결과가 나온 것이 아직 없습니다", 34, theme.secondary, name="track")
         return
@@ -181,7 +182,7 @@ def _track(canvas: Canvas, past: tuple[PastForecast, ...]) -> None:
 
 def _skill(canvas: Canvas, chart: PredictionChart) -> None:
     theme, forecast = canvas.theme, chart.prediction
-    y = 1124.0
+    y = 1104.0
     if forecast.skill is None:
         canvas.text(MARGIN, y, "모델 성적이 없어 점수에 0점으로 반영됩니다", 34, theme.warning, name="skill")
         return
@@ -189,9 +190,10 @@ def _skill(canvas: Canvas, chart: PredictionChart) -> None:
     for line in wrap(skill.verdict, 34, WIDTH - 2 * MARGIN, 2, "bold"):
         canvas.text(MARGIN, y, line, 34, weight="bold", name="skill")
         y += 44
-    figures = f"순위 상관 {skill.rank_ic:.3f} (저변동성 {skill.low_volatility_rank_ic:.3f}) · 구간 적중 {100 * skill.coverage:.0f}%"
+    baseline = f"저변동성 {skill.low_volatility_rank_ic:.3f}"
+    figures = f"순위 상관 {skill.rank_ic:.3f} ({baseline}) · 구간 적중 {100 * skill.coverage:.0f}%"
     canvas.text(MARGIN, y, figures, SMALL, theme.secondary, width=WIDTH - 2 * MARGIN, name="skill figures")
     trained = f" · 학습 {forecast.trained_until:%Y-%m-%d}까지" if forecast.trained_until else ""
     text = f"검증 {skill.window}{trained}"
-    if y + 38 < TALL - 112:
+    if y + 38 < TALL - 106:
         canvas.text(MARGIN, y + 38, text, SMALL, theme.secondary, width=WIDTH - 2 * MARGIN, name="skill window")

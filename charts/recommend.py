@@ -6,15 +6,15 @@ import numpy as np
 
 from charts import Picture
 from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
-from charts.formatting import arrow, number, percent
+from charts.formatting import arrow, number, percent, shown_sign
 from charts.lettering import wrap
 from charts.parts import DISCLAIMER, NOTICE, title_header
 from charts.theme import DARK, Theme
 from engine.results import Prediction, Recommendation, RecommendationTable
 
 ROWS = 10
-_TOP = 190.0
-_ROW = 93.0
+_TOP = 180.0
+_ROW = 90.0
 _LINE_LEFT, _LINE_RIGHT = 470.0, 660.0
 _SCORE_RIGHT = 800.0
 
@@ -28,17 +28,18 @@ def badge(prediction: Prediction | None) -> str:
     if prediction is None or not prediction.available:
         return "-"
     value = prediction.change_percent
-    return f"{percent(value, 1)}{'↑' if value > 0 else '↓' if value < 0 else ''}"
+    return percent(value, 1) + ("", "↑", "↓")[shown_sign(value, 1)]
 
 
 def build_recommendations(table: RecommendationTable, theme: Theme = DARK) -> Canvas:
     canvas = Canvas(theme, TALL)
     report = table.report
     found = report.recommendations
+    reached = f"{number(table.entry_threshold)}점 이상 {number(report.reached_entry)}종목"
     title_header(
         canvas,
         "추천 종목",
-        f"{number(report.evaluated)}종목 평가 · {number(table.entry_threshold)}점 이상 {number(report.reached_entry)}종목"
+        f"{number(report.evaluated)}종목 평가 · {reached}"
         + (f" · 제외 {number(len(report.excluded))}" if report.excluded else "")
         + (f" · 실패 {number(len(report.failed))}" if report.failed else ""),
         report.price_source,
@@ -58,14 +59,14 @@ def build_recommendations(table: RecommendationTable, theme: Theme = DARK) -> Ca
         )
     for rank, row in enumerate(found[:ROWS]):
         _row(canvas, table, rank, row, _TOP + rank * _ROW)
-    y = 1350.0 - 70 - 3 * 36 + 18
-    for line in (*wrap(NOTICE, SMALL, WIDTH - 2 * MARGIN, 2), DISCLAIMER):
-        canvas.text(MARGIN, y - 8, line, SMALL, theme.warning, name="notice")
+    y = _TOP + ROWS * _ROW + 44
+    for line in (*wrap(NOTICE, SMALL, WIDTH - 2 * MARGIN, 3), DISCLAIMER):
+        canvas.text(MARGIN, y, line, SMALL, theme.warning, name="notice")
         y += 36
     best = found[0]
     canvas.alt = (
-        f"추천 {len(found[:ROWS])}종목: 1위 {best.stock.name} {number(best.score.total, 1)}점 (예측 {badge(best.prediction)}), "
-        f"{number(report.evaluated)}종목 가운데 {number(table.entry_threshold)}점 이상 {number(report.reached_entry)}종목."
+        f"추천 {len(found[:ROWS])}종목: 1위 {best.stock.name} {number(best.score.total, 1)}점 "
+        f"(예측 {badge(best.prediction)}), {number(report.evaluated)}종목 가운데 {reached}."
     )
     return canvas
 
@@ -75,15 +76,16 @@ def _row(canvas: Canvas, table: RecommendationTable, rank: int, row: Recommendat
     if rank % 2 == 0:
         canvas.panel(12, top, WIDTH - 12, top + _ROW, theme.panel, 10)
     ground = theme.panel if rank % 2 == 0 else theme.background
-    canvas.text(MARGIN, top + 42, f"{rank + 1}", 36, theme.secondary, "bold", name="rank", on=ground)
+    canvas.text(MARGIN, top + 40, f"{rank + 1}", 36, theme.secondary, "bold", name="rank", on=ground)
     left = MARGIN + 50
-    canvas.text(left, top + 42, row.stock.name, 38, weight="bold", width=_LINE_LEFT - left - 16, name="name", on=ground)
+    canvas.text(left, top + 40, row.stock.name, 38, weight="bold", width=_LINE_LEFT - left - 16, name="name", on=ground)
     if row.quote is not None and row.quote.price:
-        text = f"{number(row.quote.price)} {arrow(row.quote.change)}{percent(row.quote.change_percent)}"
+        rate = percent(row.quote.change_percent)
+        text = f"{number(row.quote.price)} {arrow(row.quote.change) if row.quote.change else '보합 '}{rate}"
         colour = theme.signed(row.quote.change)
     else:
         text, colour = f"{row.stock.code} 시세 없음", theme.secondary
-    canvas.text(left, top + 81, text, SMALL + 1, colour, name="quote", on=ground, width=_LINE_LEFT - left - 8)
+    canvas.text(left, top + 79, text, SMALL + 1, colour, name="quote", on=ground, width=_LINE_LEFT - left - 8)
     _spark(canvas, row, top)
     total = row.score.total
     strong = total >= table.entry_threshold
@@ -106,7 +108,7 @@ def _row(canvas: Canvas, table: RecommendationTable, rank: int, row: Recommendat
             top + _ROW / 2,
             forecast,
             theme.background,
-            theme.signed(value),
+            theme.signed(shown_sign(value, 1)),
             36,
             "right",
             name="forecast",

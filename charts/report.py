@@ -46,8 +46,8 @@ def build_report(card: ReportCard, theme: Theme = DARK) -> Canvas:
     y = _sectors(canvas, report, y)
     _words(canvas, report, y)
     canvas.alt = (
-        f"{report.day:%Y-%m-%d} 일일 리포트: 실현손익 {signed(summary.realised)}원, 평가금액 {number(summary.equity_end)}원 "
-        f"({percent(change)}), 매수 {summary.buys} 매도 {summary.sells} 거부 {summary.rejected}."
+        f"{report.day:%Y-%m-%d} 일일 리포트: 실현손익 {signed(summary.realised)}원, "
+        f"평가금액 {number(summary.equity_end)}원 ({percent(change)}), 매수 {summary.buys} 매도 {summary.sells} 거부 {summary.rejected}."
     )
     return canvas
 
@@ -91,7 +91,8 @@ def _trades(canvas: Canvas, trades: tuple[Trade, ...], top: float) -> float:
         )
         rate = percent(trade.profit_percent)
         canvas.text(WIDTH - MARGIN, y + 78, rate, 31, colour, align="right", name="trade percent")
-        detail = f"{number(trade.quantity)}주 {number(trade.entry_price)} → {number(trade.exit_price)} · {trade.reason.label}"
+        prices = f"{number(trade.entry_price)} → {number(trade.exit_price)}"
+        detail = f"{number(trade.quantity)}주 {prices} · {trade.reason.label}"
         canvas.text(
             MARGIN,
             y + 78,

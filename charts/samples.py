@@ -39,6 +39,7 @@ from engine.results import (
 
 DAY = date(2026, 3, 5)
 NOW = datetime(2026, 3, 5, 10, 42, 17, tzinfo=KST)
+AFTERNOON = datetime(2026, 3, 5, 14, 42, 5, tzinfo=KST)
 STAMP = Stamp(NOW, "내장 시뮬레이터", Environment.SIMULATOR)
 MOCK = Stamp(NOW, "한국투자증권", Environment.MOCK, "12")
 REAL = Stamp(NOW, "한국투자증권", Environment.REAL, "34")
@@ -114,7 +115,7 @@ def gaps(chart: Bars) -> tuple[Zone, ...]:
 def daily_candles() -> CandleChart:
     chart = bars(160)
     last = float(chart.close[-1])
-    low = int(np.argmin(chart.low[-60:-10])) + len(chart) - 60
+    low = int(np.argmin(chart.low[-60:-10])) + len(chart) - 59
     block = Zone("order_block", True, float(chart.low[low]), float(chart.high[low]), at(chart, low))
     peak = int(np.argmax(chart.high[-90:-50])) + len(chart) - 90
     breaks = np.flatnonzero(chart.close[peak + 1 :] > chart.high[peak])
@@ -267,7 +268,7 @@ def score_card() -> ScoreCard:
     return ScoreCard(stock, score_of(stock, 1.15), STAMP, quote_of(stock, 51_450, 50_190))
 
 
-def intraday(base: int = 70_700, seed: str = "line", end: datetime = NOW) -> IntradayChart:
+def intraday(base: int = 70_700, seed: str = "line", end: datetime = AFTERNOON) -> IntradayChart:
     random = seeded("chart samples", seed)
     start = datetime.combine(end.date(), time(9), KST)
     count = max(1, int((end - start) / timedelta(minutes=1)))
@@ -276,7 +277,7 @@ def intraday(base: int = 70_700, seed: str = "line", end: datetime = NOW) -> Int
         (start + timedelta(minutes=i), float(floor_to_tick(int(v))), int(abs(random.normal(0, 60_000))))
         for i, v in enumerate(walk)
     )
-    return IntradayChart(SAMSUNG, points, float(base), STAMP)
+    return IntradayChart(SAMSUNG, points, float(base), Stamp(end, STAMP.source, STAMP.environment))
 
 
 MISSING_LIVE = frozenset({Factor.BREAKOUT, Factor.FIFTEEN_FVG, Factor.STRUCTURE})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from typing import Literal
 
 import numpy as np
 
@@ -87,7 +88,9 @@ def forecast(code: str, last: float, change: float = 3.8, rank: float = 0.91) ->
     middle = last * (1 + change / 100)
     band = Band(middle * 0.925, middle * 0.968, middle, middle * 1.034, middle * 1.088)
     path = tuple(last + (middle - last) * share for share in (0.15, 0.42, 0.5, 0.83, 1.0))
-    direction = "stronger" if rank > 0.7 else "weaker" if rank < 0.3 else "neutral"
+    direction: Literal["stronger", "weaker", "neutral"] = (
+        "stronger" if rank > 0.7 else "weaker" if rank < 0.3 else "neutral"
+    )
     return Prediction(
         code,
         last,
@@ -208,10 +211,12 @@ def backtest(single: bool = True) -> BacktestReport:
                 one.code, one.name, 40, one.entry_at, entry, days[i + 6], leave, one.fees, one.taxes, one.reason, 58.0
             )
         )
+    values = np.array([value for _, value in equity])
+    fall = float((values / np.maximum.accumulate(values) - 1).min())
     metrics = BacktestMetrics(
         growth[-1] - 1,
         0.112,
-        0.083,
+        -fall,
         0.54,
         1.31,
         1.12,
