@@ -242,4 +242,6 @@ def _oauth_error(answer: RawAnswer, label: str) -> BrokerError:
     message = str(body.get("error_description") or body.get("msg1") or label)
     if code == TOKEN_TOO_SOON:
         return TokenUnavailable(f"{message} ({code})", code=code, retry_after=ISSUE_SPACING.total_seconds())
+    if not code:
+        return TemporaryError(f"{label}: 응답이 올바르지 않습니다 (HTTP {answer.status})")
     return read_error(answer.status, code, message)
