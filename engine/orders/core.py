@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from engine.broker import Broker
@@ -54,12 +54,17 @@ class Core:
         self.account = account
         self.stop_file = stop_file
         self.ledger = Ledger(costs)
-        self.ready = False
-        self.armed_until: datetime | None = None
+        self.reconciled = False
+        self.armed_day: date | None = None
         self._told = ""
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    @property
+    def ready(self) -> bool:
+        """Reconciled since the start, and on this day."""
+        return self.reconciled and self.ledger.day == self.clock.today()
 
     def stock(self, code: Code) -> Stock | None:
         return self.market.stock(code)
@@ -70,7 +75,7 @@ class Core:
 
     @property
     def armed(self) -> bool:
-        return self.armed_until is not None and self.now() < self.armed_until
+        return self.armed_day == self.clock.today()
 
     # -- recording and telling
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from engine.broker import Broker, ExecutionNotice, NoticeKind, OrderKey, OrderType
-from engine.clock import MarketClock, wall_sleep
+from engine.clock import MarketClock, monotonic, wall_sleep
 from engine.events import EventBus, StopRaised
 from engine.krx import CostModel
 from engine.market import Code, Environment, Phase, Shares, Side, Won
@@ -47,6 +47,7 @@ RECONCILE_SECONDS: Final = 60.0
 CLOSED_RECONCILE_SECONDS: Final = 900.0
 LOSS_CHECK_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 5.0
+STOP_FILE_SECONDS: Final = 0.5
 READ_AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 LEAST_FREE_BYTES: Final = 50_000_000
 ENTRIES_LATCH: Final = "entries_stopped"
@@ -137,7 +138,7 @@ class OrderDesk:
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Take no more orders, let those under way finish, close the journal. What is cut off is UNKNOWN next time."""
         self._closing = True
-        self._core.ready = False
+        self._core.reconciled = False
         if self._work:
             await asyncio.wait(tuple(self._work), timeout=grace_seconds)
         for task in tuple(self._work):
@@ -162,6 +163,8 @@ class OrderDesk:
 
     async def submit(self, intent: OrderIntent) -> OrderRecord:
         """Send an order, once. The record says what became of it; trouble with broker or disk never raises."""
+        if self._core.reconciled and not self._core.ready:
+            await self.reconcile()  # the first order of a day: numbers, rates and limits begin anew
         return await self._finish(self._door.submit(intent))
 
     async def cancel(self, order_id: str, actor: str) -> OrderRecord:
@@ -393,14 +396,14 @@ class OrderDesk:
         await self.record_audit(actor, "desk", "confirm_difference", {"code": code}, "allowed", "")
         return self.position(code)
 
-    def arm(self, day: date, until: datetime) -> None:
-        """Let real-money entries pass on ``day``; ``engine.orders.arming`` checks who may."""
-        if until.date() != day:
-            raise ValueError(f"arming must end on its day, was {until}")
-        self._core.armed_until = until
+    async def arm(self, day: date, actor: str) -> None:
+        """Let real-money entries pass on ``day``. Only ``engine.orders.arming`` calls this, after its checks."""
+        self._core.armed_day = day
+        await self.record_audit(actor, "desk", "arm", {"day": day}, "allowed", "")
 
-    def disarm(self) -> None:
-        self._core.armed_until = None
+    async def disarm(self, actor: str) -> None:
+        self._core.armed_day = None
+        await self.record_audit(actor, "desk", "disarm", {}, "allowed", "")
 
     @property
     def armed(self) -> bool:
@@ -438,7 +441,7 @@ class OrderDesk:
     async def reconcile(self) -> ReconcileReport:
         report = await self._finish(self._reconciler.reconcile())
         if report.complete and not self._closing:
-            self._core.ready = True
+            self._core.reconciled = True
         self._changed.set()
         return report
 
@@ -516,12 +519,18 @@ class OrderDesk:
                 await self._core.check_losses()
 
     async def _beat(self) -> None:
+        """On the wall: another process looks at the heartbeat, and a person waits for the stop file to work."""
+        due = 0.0
         while True:
-            try:
-                await self._journal.heartbeat()
-            except JournalUnavailable as error:
-                self._core.tell_trouble(str(error))
-            await wall_sleep(HEARTBEAT_SECONDS)
+            if monotonic() >= due:
+                due = monotonic() + HEARTBEAT_SECONDS
+                try:
+                    await self._journal.heartbeat()
+                except JournalUnavailable as error:
+                    self._core.tell_trouble(str(error))
+            if self._core.stopped() and PANIC_LATCH not in self._ledger.latches:
+                await self.panic("STOP 파일")
+            await wall_sleep(STOP_FILE_SECONDS)
 
 
 def _same_account(told: str, ours: str) -> bool:

@@ -10,11 +10,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from engine.broker import BrokerOrder, OrderKey, OrderType
+from engine.broker import BrokerOrder, OrderKey
 from engine.krx import CostModel
 from engine.market import Balance, Code, Market, SecurityKind, Shares, Side, Stock, Won
 from engine.orders import sql, states
 from engine.orders.journal import JournalImage
+from engine.orders.resolution import mark
 from engine.orders.risk import Resting, Sent
 from engine.orders.values import (
     CommandKind,
@@ -194,8 +195,8 @@ class Ledger:
 
     def fence(self, code: Code, side: Side) -> frozenset[str]:
         known = set(self.seen_numbers[code, side])
-        known |= {leg.key.number for leg in self.by_key.values() if leg.key.day == self.day}
-        known |= {key.number for key in self.external}
+        known |= {mark(leg.key) for leg in self.by_key.values() if leg.key.day == self.day}
+        known |= {mark(key) for key in self.external}
         return frozenset(known)
 
     # -- orders
@@ -429,7 +430,7 @@ class Ledger:
         change.statements.append(sql.save_position(position, at))
 
     def note_row(self, row: BrokerOrder) -> None:
-        self.seen_numbers[row.code, row.side].add(row.key.number)
+        self.seen_numbers[row.code, row.side].add(mark(row.key))
 
     def adopt_external(self, row: BrokerOrder) -> list[Statement]:
         """An order that somebody placed elsewhere. Returns nothing when it is known and unchanged."""
@@ -521,9 +522,3 @@ class Ledger:
         )
         self.positions[code] = position
         return [*statements, sql.save_position(position)]
-
-
-def shape(order: OrderRecord) -> tuple[Code, Side, OrderType, Shares, Won]:
-    """What an order looks like in the broker's list."""
-    intent = order.intent
-    return intent.code, intent.side, intent.type, intent.quantity, order.price

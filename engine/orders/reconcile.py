@@ -112,7 +112,7 @@ class Reconciler:
         statements: list[Statement] = []
         refused = row.rejected >= row.quantity > 0
         for command in ledger.open_commands():
-            if command.order_id == order_id and command.kind is kind and row.key.number not in command.fence:
+            if command.order_id == order_id and command.kind is kind and resolution.mark(row.key) not in command.fence:
                 state = CommandState.REJECTED if refused else CommandState.ACCEPTED
                 statements += ledger.settle_command(command.command_id, state, "목록에서 확인")[1]
                 self._doubts.pop(command.command_id, None)

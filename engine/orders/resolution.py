@@ -20,6 +20,11 @@ READS_APART: Final = timedelta(seconds=30)
 PROOF_AFTER: Final = timedelta(seconds=60)
 
 
+def mark(key: OrderKey) -> str:
+    """A key of the day as the fence keeps it."""
+    return f"{key.branch}-{key.number}"
+
+
 def delay(attempt: int) -> float:
     return DELAYS[min(attempt, len(DELAYS) - 1)]
 
@@ -28,7 +33,7 @@ def fits(order: OrderRecord, row: BrokerOrder) -> bool:
     """Whether a listed order can be the one that was sent: same shape, not known before, in the time window."""
     intent = order.intent
     sent_at = order.sent_at
-    if sent_at is None or row.is_cancel or row.original is not None or row.key.number in order.fence:
+    if sent_at is None or row.is_cancel or row.original is not None or mark(row.key) in order.fence:
         return False
     if (row.code, row.side, row.type, row.quantity) != (intent.code, intent.side, intent.type, intent.quantity):
         return False

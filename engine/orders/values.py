@@ -133,7 +133,7 @@ class OrderRecord:
     sent_at: datetime | None = None
     unknown_at: datetime | None = None
     fence: frozenset[str] = frozenset()
-    """Broker numbers of this code and side that were known before it was sent."""
+    """Broker orders (branch-number) that were known before it was sent."""
     needs_person: bool = False
     """Several broker orders fit this unknown one: only a person can tell."""
 
@@ -228,7 +228,7 @@ class OrderCommand:
     actor: str
     sent_at: datetime
     fence: frozenset[str]
-    """Broker numbers that referred to the order before it was sent."""
+    """Broker orders (branch-number) that were known before it was sent."""
     unknown_at: datetime | None = None
     reason: str = ""
 
