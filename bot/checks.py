@@ -86,12 +86,12 @@ def _calendar() -> Check:
 
 def _font() -> Check:
     try:
-        from charts.lettering import font_paths
+        from charts.theme import font_path
 
-        paths = font_paths()
+        path = font_path("regular")
     except (ImportError, OSError, RuntimeError, LookupError) as error:
         return Check("한글 글꼴", False, str(error), "make setup 을 다시 실행하세요")
-    return Check("한글 글꼴", True, ", ".join(sorted(path.stem for path in paths)))
+    return Check("한글 글꼴", path.is_file(), path.stem, "make setup 을 다시 실행하세요")
 
 
 def _package(label: str, name: str, advice: str) -> Check:

@@ -21,7 +21,7 @@ from engine.day import morning_of
 from engine.kis import KIS, MOCK_ADDRESSES, REAL_ADDRESSES, KisAddresses, KisCredentials, KisLimits
 from engine.market import KST, Code, Environment, Stock
 from engine.ports import Listing
-from engine.simulator import Simulator
+from engine.simulator.app import Simulator
 from engine.simulator.tape import Tape, TapeError
 
 DEFAULT_SEED = 7
@@ -149,13 +149,9 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
     if choice.day is not None and not choice.replay:
         name += f"-{first_day:%Y%m%d}"
     folder = _private(home / "simulator" / name)
-    state = folder / "simulator.json"
     clock = SimulatedClock(morning_of(calendar, first_day), choice.speed)
-    simulator = Simulator(tape, clock, environment="real", state_file=state)
-    resumed = simulator.resume_at
-    if resumed is not None:
-        clock.restart(_awake(resumed, calendar, tape))
-    async with simulator.serve(host="127.0.0.1", port=0) as addresses, _running(clock.run, simulator.run) as background:
+    simulator = Simulator(tape, clock, seed=choice.seed, calendar=calendar)
+    async with _running(clock.run) as background, simulator.serve(host="127.0.0.1", port=0) as addresses:
         credentials = KisCredentials(**REAL_SIMULATED_KEYS, account=SIMULATED_ACCOUNT, hts_id="hts1")
         async with KIS(
             credentials,
