@@ -51,6 +51,7 @@ class ReplayTape:
             raise TapeError(f"{self.day}의 분봉이 없습니다. 있는 날: {ranges(self._days)}")
         self.name = f"과거 자료 재생 ({self.day}부터)"
         self._stocks = self._known_stocks()
+        self._listed = tuple(stock for _, stock in self._known_stocks_of(self.day))
         self._scales: dict[Code, dict[date, float]] = {}
         self.prints_with_report = lru_cache(maxsize=256)(self._prints_with_report)
 
@@ -66,8 +67,8 @@ class ReplayTape:
 
     @property
     def stocks(self) -> Sequence[Stock]:
-        """The stocks with a price on the first day: a daily close before it, or minute bars on it."""
-        return tuple(stock for code, stock in self._known_stocks_of(self.day))
+        """The stocks with a price on the day played first: a daily close before it, or minute bars on it."""
+        return self._listed
 
     def _known_stocks_of(self, day: date) -> list[tuple[Code, Stock]]:
         return [(code, stock) for code, stock in self._stocks.items() if self._has_price(code, day)]

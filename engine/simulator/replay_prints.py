@@ -71,11 +71,17 @@ def prints_of_bars(
     count = np.where(at_close & flat, 1, count)
     grid = price_grid(price) if len(price) else 1
 
+    total = int(count.sum())
+    noise, weight = rng.standard_normal(total), np.exp(0.9 * rng.standard_normal(total))
+    turns = rng.random((len(price), 3))
     seconds, prices, volumes, auctions = [], [], [], []
+    first = 0
     for row in range(len(price)):
         size = int(count[row])
-        prices.append(_path(price[row], size, grid, rng))
-        volumes.append(_split(int(volume[row]), size, rng))
+        own = slice(first, first + size)
+        first += size
+        prices.append(_path(price[row].tolist(), grid, noise[own], turns[row].tolist()))
+        volumes.append(_split(int(volume[row]), weight[own]))
         if at_close[row]:
             seconds.append(np.full(size, ending, dtype=np.int64))
         else:
@@ -105,35 +111,41 @@ def empty() -> Prints:
     return Prints(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8))
 
 
-def _path(bar: Whole, size: int, grid: int, rng: np.random.Generator) -> Whole:
-    """``size`` prices from the open to the close that touch the high and the low and never leave them."""
-    open_, high, low, close = (int(x) for x in bar)
+def _path(bar: list[int], grid: int, noise: NDArray[np.float64], turns: list[float]) -> Whole:
+    """As many prices as ``noise`` from the open to the close, touching the high and the low and never leaving them.
+
+    ``turns`` are three uniform numbers: which extreme comes first in a flat bar, and where the two lie.
+    """
+    open_, high, low, close = bar
+    size = len(noise)
     extremes = (low, high) if close >= open_ else (high, low)
-    if close == open_ and rng.random() < 0.5:
+    if close == open_ and turns[0] < 0.5:
         extremes = (high, low)
     anchors = [open_, *(extreme for extreme in extremes if extreme not in (open_, close))]
     if len(anchors) > 1 or close != open_:
         anchors.append(close)
     if size <= len(anchors):
         return np.array(anchors, dtype=np.int64)
-    inner = len(anchors) - 2
-    places = np.zeros(len(anchors), dtype=np.int64)
-    if inner > 0:
-        places[1:-1] = np.sort(rng.choice(np.arange(1, size - 1), size=inner, replace=False))
-    places[-1] = size - 1 if len(anchors) > 1 else 0
+    places = [0]
+    if len(anchors) == 3:
+        places.append(1 + int(turns[1] * (size - 2)))
+    elif len(anchors) == 4:
+        places.append(1 + int(turns[1] * (size - 3)))
+        places.append(places[1] + 1 + int(turns[2] * (size - 2 - places[1])))
+    if len(anchors) > 1:
+        places.append(size - 1)
     line = np.interp(np.arange(size), places, anchors)
-    noise = rng.standard_normal(size) * 0.15 * (high - low)
-    path = np.rint((line + noise) / grid).astype(np.int64) * grid
-    path = np.clip(path, low, high)
+    path = np.rint((line + 0.15 * (high - low) * noise) / grid).astype(np.int64) * grid
+    path = np.minimum(np.maximum(path, low), high)
     path[places] = anchors
     if len(anchors) == 1:
         path[-1] = close
     return path
 
 
-def _split(total: int, parts: int, rng: np.random.Generator) -> Whole:
-    """``total`` shares over ``parts`` trades, each at least one."""
-    weight = np.exp(0.9 * rng.standard_normal(parts))
+def _split(total: int, weight: NDArray[np.float64]) -> Whole:
+    """``total`` shares over trades by weight, each at least one."""
+    parts = len(weight)
     edges = np.floor(np.cumsum(weight) / weight.sum() * (total - parts)).astype(np.int64)
     edges[-1] = total - parts
     shares: Whole = np.diff(edges, prepend=0) + 1

@@ -73,6 +73,7 @@ class SyntheticTape:
         self._history: _Recent[int, tuple[NDArray[np.datetime64], NDArray[np.int64]]] = _Recent(3)
         self._paths: _Recent[int, DayPaths] = _Recent(8)
         self._prints: _Recent[tuple[Code, date], Prints] = _Recent(512)
+        self._minutes: _Recent[tuple[Code, date], Bars] = _Recent(512)
         self._index_prints: _Recent[tuple[Index, date], IndexPrints] = _Recent(12)
         row = self._chain.row(day) if day >= EPOCH else None
         if row is None or row < HISTORY:
@@ -157,15 +158,14 @@ class SyntheticTape:
         return Bars(start, values[:, 0], values[:, 1], values[:, 2], values[:, 3], volume)
 
     def prints(self, code: Code, day: date) -> Prints:
+        return self._prints.of((code, day), lambda: self._drawn(code, day))
+
+    def _drawn(self, code: Code, day: date) -> Prints:
         column, row = self._company(code), self._row(day)
-
-        def compute() -> Prints:
-            bars = self._day_bars(row)
-            if not bars.volume[column]:
-                return empty_prints()
-            return prints_of(self.seed, self._companies, self._day_paths(row), bars, column, self._session(day))
-
-        return self._prints.of((code, day), compute)
+        bars = self._day_bars(row)
+        if not bars.volume[column]:
+            return empty_prints()
+        return prints_of(self.seed, self._companies, self._day_paths(row), bars, column, self._session(day))
 
     def index_prints(self, index: Index, day: date) -> IndexPrints:
         row = self._row(day)
@@ -175,7 +175,11 @@ class SyntheticTape:
         )
 
     def minute_bars(self, code: Code, day: date, as_of: date | None = None) -> Bars:
-        return bars_of_prints(self.prints(code, day), self._session(day), 1)
+        # Trades of past days are asked for as bars only: they need no place among the trades kept.
+        return self._minutes.of(
+            (code, day),
+            lambda: bars_of_prints(self._prints.get((code, day)) or self._drawn(code, day), self._session(day), 1),
+        )
 
     def spread_volume(self, code: Code, day: date) -> Shares:
         self._row(day)
