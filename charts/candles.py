@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charts import Picture
-from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Box, Canvas, Plot
+from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Box, Canvas, Plot
 from charts.formatting import number, percent, shares
 from charts.lettering import text_width
 from charts.parts import (
@@ -69,8 +69,8 @@ def _limit_badge(chart: CandleChart, last: float) -> str:
 
 
 def build_candles(chart: CandleChart, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     full = chart.bars
+    canvas = Canvas(theme, TALL if len(full) else SHORT)
     interval = chart.interval.label if chart.interval.value == 1440 else f"{chart.interval.label}봉"
     traded = full.close[full.close > 0] if len(full) else full.close
     last = float(traded[-1]) if len(traded) else None
@@ -83,7 +83,7 @@ def build_candles(chart: CandleChart, theme: Theme = DARK) -> Canvas:
     )
     canvas.footer(chart.stamp)
     if not len(full) or last is None:
-        canvas.message(560, "보여 줄 봉이 없습니다", chart.note or "거래가 없었거나 자료를 아직 받지 못했습니다.")
+        canvas.message(400, "보여 줄 봉이 없습니다", chart.note or "거래가 없었거나 자료를 아직 받지 못했습니다.")
         canvas.alt = f"{chart.stock.name} {interval} 차트: 자료 없음. {chart.note}".strip()
         return canvas
     first = len(full) - len(shown)

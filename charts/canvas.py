@@ -31,6 +31,8 @@ from engine.results import Stamp
 
 WIDTH: Final = 1080
 TALL: Final = 1350
+SHORT: Final = 810
+"""4:3, for pictures that only say why there is nothing to draw."""
 MARGIN: Final = 28
 FOOTER: Final = 70
 """Height kept at the bottom for the stamp."""

@@ -35,13 +35,11 @@ def _empty_candles() -> CandleChart:
 
 def _halted_candles() -> CandleChart:
     chart = one.daily_candles()
-    return replace(
-        chart, stock=one.HALTED, zones=(), marks=(), note="2026-03-03부터 거래정지: 마지막 체결은 2026-03-02입니다."
-    )
+    return replace(chart, stock=one.HALTED, zones=(), marks=(), note="2026-03-05 10시 30분부터 거래정지입니다.")
 
 
 def _long_candles() -> CandleChart:
-    chart = one.bars(100, base=1_234_000, seed="long")
+    chart = one.bars(100, Interval.SIXTY, 1_234_000, "long")
     return CandleChart(one.LONG, Interval.SIXTY, chart, one.REAL, float(chart.close[-2]), overlays="none")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charts import Picture
-from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Canvas
+from charts.canvas import FOOTER, MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas
 from charts.formatting import percent, signed
 from charts.lettering import shorten, text_width
 from charts.parts import title_header
@@ -109,8 +109,8 @@ def cell_colour(change: float, theme: Theme) -> str:
 
 
 def build_heatmap(heatmap: Heatmap, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     cells = drawable(heatmap.cells)
+    canvas = Canvas(theme, TALL if cells else SHORT)
     dropped = len(heatmap.cells) - len(cells)
     rising = sum(cell.change_percent > 0 for cell in cells)
     falling = sum(cell.change_percent < 0 for cell in cells)
@@ -126,7 +126,7 @@ def build_heatmap(heatmap: Heatmap, theme: Theme = DARK) -> Canvas:
     title_header(canvas, heatmap.title, subtitle if cells else "")
     canvas.footer(heatmap.stamp)
     if not cells:
-        canvas.message(560, "그릴 종목이 없습니다", "보유 종목이나 시가총액 자료가 없습니다.")
+        canvas.message(380, "그릴 종목이 없습니다", "보유 종목이나 시가총액 자료가 없습니다.")
         canvas.alt = f"{heatmap.title}: 종목 없음."
         return canvas
     sectors = layout(cells, Tile(MARGIN - 8, _TOP, WIDTH - MARGIN + 8, _BOTTOM))

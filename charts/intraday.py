@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charts import Picture
-from charts.canvas import MARGIN, SMALL, WIDTH, Box, Canvas, Plot
+from charts.canvas import MARGIN, SHORT, SMALL, WIDTH, Box, Canvas, Plot
 from charts.formatting import number, percent, shares
 from charts.lettering import text_width
 from charts.parts import HEADER, gutter_for, level_tags, padded, price_axis, stock_header
@@ -47,9 +47,9 @@ def _minute(at: datetime) -> float:
 
 
 def build_intraday(chart: IntradayChart, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, HEIGHT)
     base = chart.previous_close
     points = [point for point in chart.points if 0 <= _minute(point[0]) < _MINUTES and point[1] > 0]
+    canvas = Canvas(theme, HEIGHT if points else SHORT)
     last = points[-1][1] if points else None
     badge = ""
     if last and chart.upper_limit and last >= chart.upper_limit:
@@ -59,7 +59,7 @@ def build_intraday(chart: IntradayChart, theme: Theme = DARK) -> Canvas:
     stock_header(canvas, chart.stock, last, base or None, "당일", badge)
     canvas.footer(chart.stamp)
     if not points or last is None:
-        canvas.message(500, "오늘 체결이 없습니다", chart.note or "첫 체결이 들어오면 그려집니다.")
+        canvas.message(400, "오늘 체결이 없습니다", chart.note or "첫 체결이 들어오면 그려집니다.")
         canvas.alt = f"{chart.stock.name} 당일 차트: 체결 없음. {chart.note}".strip()
         return canvas
     minutes = np.array([_minute(at) for at, *_ in points])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from charts import Picture
-from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Align, Canvas
+from charts.canvas import FOOTER, MARGIN, SHORT, SMALL, TALL, WIDTH, Align, Canvas
 from charts.formatting import number
 from charts.lettering import text_width, wrap
 from charts.parts import DISCLAIMER, title_header
@@ -36,13 +36,13 @@ def sentiment_colour(sentiment: Sentiment, theme: Theme) -> str:
 
 
 def build_news(card: NewsCard, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL if len(card.news) > 5 else 1000)
+    canvas = Canvas(theme, TALL if len(card.news) > 5 else 1000 if len(card.news) > 3 else SHORT)
     subject = card.stock.name if card.stock else "시장"
     counts = {sentiment: sum(item.sentiment is sentiment for item in card.news) for sentiment in Sentiment}
     title_header(canvas, f"{subject} 뉴스", "", f"{len(card.news)}건" if card.news else "")
     canvas.footer(card.stamp)
     if not card.news:
-        canvas.message(430, "뉴스가 없습니다", "최근 기사가 없거나 뉴스 원천에 연결되지 않았습니다.")
+        canvas.message(380, "뉴스가 없습니다", "최근 기사가 없거나 뉴스 원천에 연결되지 않았습니다.")
         canvas.alt = f"{subject} 뉴스 없음."
         return canvas
     _balance(canvas, counts, 112.0)
@@ -51,7 +51,7 @@ def build_news(card: NewsCard, theme: Theme = DARK) -> Canvas:
     shown = []
     for item in card.news[:ROWS]:
         lines = wrap(item.item.title, 36, WIDTH - MARGIN - _TITLE_LEFT, 2, "bold")
-        tall = 106.0 + 43 * len(lines) - 10
+        tall = 78.0 + 43 * len(lines)
         if y + tall > end:
             break
         _headline(canvas, item, lines, y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from charts import Picture
-from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
+from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import number, percent, shares
 from charts.lettering import text_width
 from charts.parts import HEADER, stock_header
@@ -31,8 +31,9 @@ def imbalance(chart: BookChart) -> float | None:
 
 
 def build_book(chart: BookChart, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     quote, book = chart.quote, chart.book
+    share = imbalance(chart)
+    canvas = Canvas(theme, SHORT if share is None else TALL)
     badge = "거래정지" if quote.halted else "VI 발동" if quote.vi_active else ""
     if quote.price and quote.price == quote.upper_limit:
         badge = "상한가"
@@ -40,10 +41,9 @@ def build_book(chart: BookChart, theme: Theme = DARK) -> Canvas:
         badge = "하한가"
     stock_header(canvas, chart.stock, quote.price or None, quote.previous_close or None, "호가", badge)
     canvas.footer(chart.stamp)
-    share = imbalance(chart)
     if share is None:
         reason = "거래가 정지되어 호가가 없습니다." if quote.halted else "지금은 접수된 호가가 없습니다."
-        canvas.message(560, "호가 없음", reason)
+        canvas.message(400, "호가 없음", reason)
         canvas.alt = f"{chart.stock.name} 호가 없음. {reason}"
         return canvas
     top = HEADER + 4

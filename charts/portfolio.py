@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charts import Picture
-from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
+from charts.canvas import FOOTER, MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import amount, arrow, number, percent, signed
 from charts.lettering import text_width
 from charts.parts import gutter_for, padded, price_axis
@@ -32,7 +32,9 @@ def drawdown(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def build_portfolio(view: PortfolioView, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
+    rows = min(len(view.positions), MAXIMUM_ROWS)
+    drawn = len(view.equity_curve) > 1
+    canvas = Canvas(theme, TALL if drawn else round(max(SHORT, 560 + rows * _ROW)))
     canvas.text(MARGIN, 70, "포트폴리오", 48, weight="extra", name="title")
     canvas.text(WIDTH - MARGIN, 66, f"보유 {len(view.positions)}종목", 34, theme.secondary, align="right", name="count")
     canvas.footer(view.stamp)
@@ -50,7 +52,7 @@ def build_portfolio(view: PortfolioView, theme: Theme = DARK) -> Canvas:
     y = _allocation(canvas, view, 246.0)
     ranked = sorted(view.positions, key=lambda position: -position.value)
     y = _positions(canvas, ranked, y)
-    _curve(canvas, view, y + 14, TALL - FOOTER - 8)
+    _curve(canvas, view, y + 14, canvas.height - FOOTER - 8)
     best = f" 최대 보유 {ranked[0].stock.name} {percent(ranked[0].profit_percent)}." if ranked else " 보유 종목 없음."
     canvas.alt = (
         f"포트폴리오: 평가금액 {number(view.equity)}원, 평가손익 {signed(profit)}원"

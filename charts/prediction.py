@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from charts import Picture
-from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Box, Canvas, Plot
+from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Box, Canvas, Plot
 from charts.formatting import number, percent, shown_sign
 from charts.lettering import wrap
 from charts.parts import (
@@ -31,24 +31,30 @@ def render_prediction(chart: PredictionChart, theme: Theme = DARK) -> Picture:
     return build_prediction(chart, theme).picture()
 
 
+def place(rank: float) -> str:
+    """Where a percentile (0 worst, 1 best) stands, counted from the nearer end."""
+    word, share = ("상위", 1 - rank) if rank >= 0.5 else ("하위", rank)
+    return f"시장 {word} {max(1, round(100 * share))}%"
+
+
 def build_prediction(chart: PredictionChart, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     bars, forecast = chart.bars, chart.prediction
+    canvas = Canvas(theme, TALL if forecast.available and len(bars) else SHORT)
     shown = bars[max(0, len(bars) - SHOWN_DAYS) :]
     last = float(shown.close[-1]) if len(shown) else forecast.last_close or None
     previous = float(shown.close[-2]) if len(shown) > 1 else None
     stock_header(canvas, chart.stock, last, previous, f"{forecast.horizon}일 예측")
     canvas.footer(chart.stamp)
-    canvas.text(MARGIN, TALL - 82, DISCLAIMER, SMALL, theme.warning, name="notice")
+    canvas.text(MARGIN, canvas.height - 82, DISCLAIMER, SMALL, theme.warning, name="notice")
     band = forecast.band
     if band is None or not len(shown):
         reason = forecast.absent or "예측에 쓸 일봉이 없습니다."
-        canvas.message(560, "예측 없음", reason)
+        canvas.message(400, "예측 없음", reason)
         canvas.alt = f"{chart.stock.name} 예측 없음: {reason}"
         return canvas
     move = forecast.change_percent
     colour = theme.signed(move)
-    words = f"{_WORDS[forecast.direction]} · 시장 상위 {max(1, round(100 * (1 - forecast.rank)))}%"
+    words = f"{_WORDS[forecast.direction]} · {place(forecast.rank)}"
     canvas.text(MARGIN, HEADER + 44, words, 42, weight="bold", name="direction", width=WIDTH - 2 * MARGIN - 190)
     canvas.tag(
         WIDTH - MARGIN,

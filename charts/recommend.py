@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from charts import Picture
-from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
+from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import arrow, number, percent, shown_sign
 from charts.lettering import wrap
 from charts.parts import DISCLAIMER, NOTICE, title_header
@@ -32,9 +32,10 @@ def badge(prediction: Prediction | None) -> str:
 
 
 def build_recommendations(table: RecommendationTable, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
     report = table.report
     found = report.recommendations
+    rows = min(len(found), ROWS)
+    canvas = Canvas(theme, max(SHORT, round(TALL - (ROWS - rows) * _ROW)))
     reached = f"{number(table.entry_threshold)}점 이상 {number(report.reached_entry)}종목"
     title_header(
         canvas,
@@ -46,7 +47,7 @@ def build_recommendations(table: RecommendationTable, theme: Theme = DARK) -> Ca
     )
     canvas.footer(table.stamp)
     if not found:
-        canvas.message(560, "추천할 종목이 없습니다", "평가할 수 있는 종목이 없었거나 모두 제외되었습니다.")
+        canvas.message(380, "추천할 종목이 없습니다", "평가할 수 있는 종목이 없었거나 모두 제외되었습니다.")
         canvas.alt = f"추천 종목 없음: {number(report.evaluated)}종목 평가."
         return canvas
     for x, word, align in (
@@ -59,7 +60,7 @@ def build_recommendations(table: RecommendationTable, theme: Theme = DARK) -> Ca
         )
     for rank, row in enumerate(found[:ROWS]):
         _row(canvas, table, rank, row, _TOP + rank * _ROW)
-    y = _TOP + ROWS * _ROW + 44
+    y = canvas.height - 226.0
     for line in (*wrap(NOTICE, SMALL, WIDTH - 2 * MARGIN, 3), DISCLAIMER):
         canvas.text(MARGIN, y, line, SMALL, theme.warning, name="notice")
         y += 36

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charts import Picture
-from charts.canvas import FOOTER, MARGIN, SMALL, TALL, WIDTH, Canvas
+from charts.canvas import FOOTER, MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas
 from charts.formatting import number, percent, signed
 from charts.heatmap import cell_colour
 from charts.lettering import shorten, text_width, wrap
@@ -13,7 +13,7 @@ from charts.theme import DARK, Theme
 from engine.results import DayReport, DaySummary, ReportCard, Trade
 
 _TRADE_ROW = 88.0
-MAXIMUM_TRADES = 5
+MAXIMUM_TRADES = 4
 _WEEKDAYS = "월화수목금토일"
 
 
@@ -22,7 +22,7 @@ def render_report(card: ReportCard, theme: Theme = DARK) -> Picture:
 
 
 def build_report(card: ReportCard, theme: Theme = DARK) -> Canvas:
-    canvas = Canvas(theme, TALL)
+    canvas = Canvas(theme, _height(card.report))
     report, summary = card.report, card.report.summary
     title_header(canvas, "일일 리포트", "", f"{report.day:%Y-%m-%d} ({_WEEKDAYS[report.day.weekday()]})")
     canvas.footer(card.stamp)
@@ -50,6 +50,16 @@ def build_report(card: ReportCard, theme: Theme = DARK) -> Canvas:
         f"평가금액 {number(summary.equity_end)}원 ({percent(change)}), 매수 {summary.buys} 매도 {summary.sells} 거부 {summary.rejected}."
     )
     return canvas
+
+
+def _height(report: DayReport) -> int:
+    """As tall as the content needs, within what a phone shows whole."""
+    trades, sectors = len(report.summary.trades), len(report.sector_returns)
+    rows = min(trades, MAXIMUM_TRADES) * _TRADE_ROW + (46 if trades > MAXIMUM_TRADES else 0) if trades else 70
+    fields = 24 + 92 * ((min(sectors, 8) + 3) // 4) if sectors else 0
+    texts = (report.account_text, report.market_text, report.plan_text)
+    words = sum(43 * len(wrap(text, 33, WIDTH - 2 * MARGIN - 84, 3)) + 10 for text in texts if text.strip())
+    return round(min(TALL, max(SHORT, 354 + rows + fields + words + 46 + FOOTER + 50)))
 
 
 def _counts(canvas: Canvas, summary: DaySummary, top: float) -> float:

@@ -361,7 +361,7 @@ def day_report(count: int = 4) -> ReportCard:
         count,
         count,
         1 if count else 0,
-        800,
+        200 * count,
         sum(t.taxes for t in trades),
         realised,
         13_120_000,

@@ -50,7 +50,7 @@ def build_score(card: ScoreCard, theme: Theme = DARK) -> Canvas:
     word = verdict(card)
     total = score.total
     tone = theme.up if total >= card.entry_threshold else theme.down if total <= card.exit_threshold else theme.text
-    drawn = canvas.text(MARGIN, 204, number(total, 1), 112, tone, "extra", name="total")
+    drawn = canvas.text(MARGIN, 204, number(total, 1) if score.factors else "-", 112, tone, "extra", name="total")
     canvas.text(MARGIN + drawn + 16, 204, "점", 44, theme.secondary, name="unit")
     canvas.text(MARGIN + drawn + 84, 204, word, 44, tone, "bold", name="verdict")
     if card.quote is not None and card.quote.price:
