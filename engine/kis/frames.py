@@ -176,6 +176,10 @@ class FrameParser:
         # A midpoint trade may lie half a tick outside the day's range.
         if low and high and (price < low * 0.99 or price > high * 1.01 or not low * 0.99 <= opened <= high * 1.01):
             raise _Dropped("range")
+        # The record says its prices twice: a digit that changed on the way shows here.
+        for other, distance in ((opened, Trade.FROM_OPEN), (high, Trade.FROM_HIGH), (low, Trade.FROM_LOW)):
+            if other and abs(whole(fields[distance])) != abs(price - other):
+                raise _Dropped("distances")
         average = decimal(fields[Trade.AVERAGE] or "0")
         if average and value and abs(value / total - average) > AVERAGE_TOLERANCE * average:
             raise _Dropped("value")

@@ -81,6 +81,9 @@ class Trade:
     CUMULATIVE_VOLUME: Final = 13
     CUMULATIVE_VALUE: Final = 14
     SIDE: Final = 21
+    FROM_OPEN: Final = 26
+    FROM_HIGH: Final = 29
+    FROM_LOW: Final = 32
     DAY: Final = 33
     HALTED: Final = 35
     VI_REFERENCE: Final = 45
