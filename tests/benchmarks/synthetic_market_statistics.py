@@ -64,10 +64,13 @@ def daily_rows(frame: pd.DataFrame) -> list[Row]:
         ("excess kurtosis of gaps", _quantiles(gap.kurt(), 1)),
         ("excess kurtosis of open to close", _quantiles(inside.kurt(), 1)),
         ("skewness of returns", _quantiles(total.skew(), 2)),
-        ("days with |return| > 10 %", f"{100 * float((total.abs() > 0.10).to_numpy()[1:].mean()):.2f} %"),
+        ("days that move > 10 %", f"{100 * float((total.abs() > 0.10).to_numpy()[1:].mean()):.2f} %"),
         ("days near the limit (> 29 %)", f"{100 * float((total.abs() > 0.255).to_numpy()[1:].mean()):.3f} %"),
         ("return minus market, autocorrelation lags 1-5", " ".join(f"{lagged(own, k):+.3f}" for k in range(1, 6))),
-        ("|return minus market|, lags 1 2 5 10 20", " ".join(f"{lagged(own.abs(), k):.3f}" for k in (1, 2, 5, 10, 20))),
+        (
+            "size of return minus market, autocorrelation lags 1 2 5 10 20",
+            " ".join(f"{lagged(own.abs(), k):.3f}" for k in (1, 2, 5, 10, 20)),
+        ),
         (
             "5-day return with the next day's open to close",
             f"{washed.corrwith(inside.rank(axis=1, pct=True), axis=1).mean():+.4f}",
@@ -83,7 +86,7 @@ def daily_rows(frame: pd.DataFrame) -> list[Row]:
         ("close within the range (all days)", _quantiles(place, 2)),
         ("log volume around its 60-day mean, sd", _quantiles(volume.std(), 2)),
         ("log volume, autocorrelation", f"{lagged(volume, 1):.2f}"),
-        ("log volume with |return|", _quantiles(volume.corrwith(total.abs()), 2)),
+        ("log volume with size of return", _quantiles(volume.corrwith(total.abs()), 2)),
         ("log volume with range", _quantiles(volume.corrwith(spread), 2)),
         (
             "mean gap, mean open to close, basis points",
@@ -120,7 +123,7 @@ def intraday_rows(frame: pd.DataFrame) -> list[Row]:
     times = ("09:00", "09:30", "10:00", "11:00", "12:00", "13:00", "14:00", "14:30")
     return [
         ("15-minute sd / day's range", _quantiles(full.sd / full.span)),
-        ("15-minute range / |move|", f"{bars.span.mean() / bars.move.abs().mean():.2f}"),
+        ("15-minute range / size of move", f"{bars.span.mean() / bars.move.abs().mean():.2f}"),
         ("15-minute autocorrelation within a day", f"{lag.move.corr(lag.before):+.3f}"),
         ("15-minute kurtosis within a day", f"{np.float64(relative_to_day.kurt()):.2f}"),
         ("relative sd at 9:00 9:30 10 11 12 13 14 14:30", at(relative, times)),
