@@ -52,9 +52,11 @@ class Sender:
     guild: int = 0
     """Discord guild; 0 in a private chat."""
     private: bool = True
-    """A private chat, or an answer that only the asker sees."""
+    """A chat with this person alone."""
     anonymous: bool = False
     """Anonymous group administrators, channel posts, other bots: never let in."""
+    language: str = ""
+    """What the platform says the person reads (``ko``, ``en-US`` …); empty: the service's language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +120,22 @@ class AccessControl:
         role = access.roles.get(sender.id)
         if role is None:
             return None, Decision.STRANGER
-        if not self._place_allowed(access, sender):
+        if not self._place_allowed(access, sender, needed):
             return None, Decision.PLACE
         if role < needed:
             return None, Decision.ROLE
         return User(sender.platform, sender.id, sender.name, role), Decision.ALLOWED
 
+    def hides(self, sender: Sender) -> bool:
+        """Whether answers here must be for the asker's eyes only: outside private chats, unless switched public."""
+        access = self._lists.get(sender.platform)
+        return not sender.private and not (access is not None and access.public)
+
     @staticmethod
-    def _place_allowed(access: AccessList, sender: Sender) -> bool:
-        if sender.private and not sender.guild:
+    def _place_allowed(access: AccessList, sender: Sender, needed: Permission) -> bool:
+        if sender.platform is Platform.CONSOLE or (sender.private and not sender.guild):
             return True
-        if sender.platform is Platform.DISCORD and sender.guild not in access.guilds:
-            return False
-        if access.places and sender.place not in access.places:
-            return False
-        if sender.platform is Platform.TELEGRAM and not access.places:
-            return False  # a group is heard only when it is named
-        return access.public or sender.private
+        if sender.platform is Platform.DISCORD:
+            return sender.guild in access.guilds and (not access.places or sender.place in access.places)
+        # A Telegram group cannot hide an answer: only quotes, only where it is named and switched public.
+        return access.public and sender.place in access.places and needed < Permission.TRADER

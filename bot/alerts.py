@@ -1,13 +1,30 @@
-"""Engine events to pushes: per person and kind on / silent / off; critical ones survive an outage, in order, once."""
+"""Engine events to pushes: per person and kind on / silent / off; critical ones survive an outage, in order, once.
+
+A critical alert is written to control.db before anyone is told and taken out when the platform has it. Routine ones
+live in memory, are collapsed into one message, and always wait behind critical ones.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from bot.reply import Picture, Row
+from bot.reply import DISCORD_TEXT, Picture, Row, shorten
+from bot.store import ControlStore
+from bot.walltime import WallTime
+
+logger = logging.getLogger(__name__)
+
+COLLAPSE_SECONDS = 2.0
+COLLAPSED_LINES = 6
+ROUTINE_KEPT = 200
+OUTBOX_KEPT = 500
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
 
 
 class AlertKind(StrEnum):
@@ -26,9 +43,20 @@ class AlertKind(StrEnum):
     REPORT = "report"
 
 
+class Level(StrEnum):
+    ON = "on"
+    SILENT = "silent"
+    OFF = "off"
+
+
+LEVELS = (Level.ON, Level.SILENT, Level.OFF)
+QUIET_KINDS = frozenset({AlertKind.ACCEPTED, AlertKind.STOP_RAISED})
+"""Silent unless a person wants to hear them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One push. ``id`` grows; a critical one stays in the outbox until ``deliver`` returned."""
+    """One push. ``id`` grows with each critical one; routine ones have 0."""
 
     id: int
     kind: AlertKind
@@ -41,9 +69,144 @@ class Alert:
 
 
 class AlertSink(Protocol):
-    """Implemented by each adapter. ``name`` is the recipient's key in the outbox, for instance ``discord:123``."""
+    """Implemented by each adapter. ``name`` is the recipient's key (``User.key``, for instance ``discord:123``), under
+    which levels and undelivered alerts are kept."""
 
     name: str
 
     async def deliver(self, alert: Alert) -> None:
-        """Return once the platform has it; raise anything when it has not (it is tried again, with back-off)."""
+        """Return once the platform has it; raise anything when it has not (it is tried again, with back-off). A number
+        in the exception's ``retry_after`` is how many seconds the platform asks to wait."""
+
+
+def level_preference(kind: AlertKind) -> str:
+    return f"alert.{kind.value}"
+
+
+async def alert_levels(store: ControlStore, user: str) -> dict[AlertKind, Level]:
+    kept = await store.preferences(user)
+    levels = {}
+    for kind in AlertKind:
+        default = Level.SILENT if kind in QUIET_KINDS else Level.ON
+        levels[kind] = Level(kept.get(level_preference(kind), default.value))
+    return levels
+
+
+@dataclass
+class _Lane:
+    """What waits for one recipient."""
+
+    sink: AlertSink
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    routine: deque[Alert] = field(default_factory=lambda: deque(maxlen=ROUTINE_KEPT))
+
+
+class AlertCenter:
+    """Sinks are added before ``run`` or while it runs. Nothing a sink does can hold up another, or the engine."""
+
+    def __init__(self, store: ControlStore, wall: WallTime) -> None:
+        self._store = store
+        self._wall = wall
+        self._lanes: dict[str, _Lane] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def add(self, sink: AlertSink) -> None:
+        if sink.name in self._lanes:
+            raise ValueError(f"alert sink {sink.name} is there already")
+        lane = self._lanes[sink.name] = _Lane(sink)
+        lane.wake.set()
+        if self._group is not None:
+            self._group.create_task(self._serve(lane), name=f"alerts-{sink.name}")
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for lane in self._lanes.values():
+                group.create_task(self._serve(lane), name=f"alerts-{lane.sink.name}")
+            await asyncio.Event().wait()
+
+    async def push(
+        self, kind: AlertKind, at: datetime, text: str, *, critical: bool, rows: tuple[Row, ...] = ()
+    ) -> None:
+        """Queue for every recipient who wants it. A critical alert is durable when this returns."""
+        cut = shorten(text, DISCORD_TEXT)
+        for lane in list(self._lanes.values()):
+            level = (await alert_levels(self._store, lane.sink.name))[kind]
+            if level is Level.OFF:
+                continue
+            silent = level is Level.SILENT
+            if critical:
+                await self._store.insert(
+                    "INSERT INTO outbox (sink, kind, at, text, silent) VALUES (?, ?, ?, ?, ?)",
+                    (lane.sink.name, kind.value, at.isoformat(), cut, int(silent)),
+                )
+                await self._bound(lane.sink.name)
+            else:
+                lane.routine.append(Alert(0, kind, at, cut, False, silent, None, rows))
+            lane.wake.set()
+
+    async def waiting(self, sink: str) -> int:
+        """How many critical alerts a recipient has not got yet."""
+        return int((await self._store.rows("SELECT count(*) FROM outbox WHERE sink = ?", (sink,)))[0][0])
+
+    async def _bound(self, sink: str) -> None:
+        dropped = await self._store.change(
+            "DELETE FROM outbox WHERE sink = ? AND sequence <= "
+            "(SELECT sequence FROM outbox WHERE sink = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)",
+            (sink, sink, OUTBOX_KEPT),
+        )
+        if dropped:
+            logger.warning("%d old alerts for %s were dropped: the outbox is full", dropped, sink)
+
+    async def _serve(self, lane: _Lane) -> None:
+        retry = FIRST_RETRY_SECONDS
+        while True:
+            alert = await self._next_critical(lane.sink.name)
+            if alert is None and lane.routine:
+                await self._wall.sleep(COLLAPSE_SECONDS)
+                alert = await self._next_critical(lane.sink.name) or self._collapsed(lane)
+            if alert is None:
+                lane.wake.clear()
+                if not lane.routine and await self.waiting(lane.sink.name) == 0:
+                    await lane.wake.wait()
+                continue
+            try:
+                await lane.sink.deliver(alert)
+            except Exception as problem:  # a chat that is down is normal: the alert stays and is tried again
+                logger.warning("alert for %s was not delivered: %s", lane.sink.name, type(problem).__name__)
+                if not alert.critical:
+                    lane.routine.appendleft(alert)
+                asked = getattr(problem, "retry_after", None)
+                wait = float(asked) if isinstance(asked, int | float) else retry
+                await self._wall.sleep(min(max(wait, 0.0), LONGEST_RETRY_SECONDS))
+                retry = min(2 * retry, LONGEST_RETRY_SECONDS)
+                continue
+            retry = FIRST_RETRY_SECONDS
+            if alert.critical:
+                await self._store.change("DELETE FROM outbox WHERE sequence = ?", (alert.id,))
+
+    async def _next_critical(self, sink: str) -> Alert | None:
+        found = await self._store.rows(
+            "SELECT sequence, kind, at, text, silent FROM outbox WHERE sink = ? ORDER BY sequence LIMIT 1", (sink,)
+        )
+        if not found:
+            return None
+        sequence, kind, at, text, silent = found[0]
+        return Alert(int(sequence), AlertKind(kind), datetime.fromisoformat(at), str(text), True, bool(silent))
+
+    @staticmethod
+    def _collapsed(lane: _Lane) -> Alert | None:
+        """All that waits as one message; loud if one of them is."""
+        if not lane.routine:
+            return None
+        waiting = list(lane.routine)
+        lane.routine.clear()
+        if len(waiting) == 1:
+            return waiting[0]
+        lines = [alert.text for alert in waiting[:COLLAPSED_LINES]]
+        if len(waiting) > COLLAPSED_LINES:
+            lines.append(f"… +{len(waiting) - COLLAPSED_LINES}")
+        last = waiting[-1]
+        text = shorten("\n".join(lines), DISCORD_TEXT)
+        return Alert(0, last.kind, last.at, text, False, all(alert.silent for alert in waiting))

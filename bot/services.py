@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Literal, Protocol, TypeAlias
 
 from bot.reply import Picture
@@ -27,14 +27,20 @@ from engine.results import (
     Heatmap,
     IndexPanel,
     IntradayChart,
+    LabelledNews,
+    NewsCard,
     OrderLine,
     PastForecast,
     PortfolioView,
     PositionView,
     PredictionChart,
-    Recommendation,
+    RecommendationTable,
+    ReportCard,
+    Score,
+    ScoreCard,
     ScreeningReport,
     Signal,
+    SignalCard,
     SkillSummary,
     StructureEvent,
     TicketPreview,
@@ -42,7 +48,9 @@ from engine.results import (
     Zone,
 )
 
-OffPart = Literal["screener", "forecasts", "analysis", "backtest", "model", "structure", "indices", "charts"]
+OffPart = Literal[
+    "screener", "forecasts", "analysis", "backtest", "model", "health", "settings", "structure", "indices", "charts"
+]
 
 
 # ---------------------------------------------------------------- reading the market
@@ -55,7 +63,7 @@ class Quotes(Protocol):
     async def quotes(self, codes: Sequence[Code]) -> Mapping[Code, Quote]: ...
     async def order_book(self, code: Code) -> OrderBook: ...
     async def index_quote(self, index: Index) -> IndexQuote: ...
-    async def daily_bars(self, code: Code, first: date, last: date, *, adjusted: bool = True) -> Bars: ...
+    async def minute_bars(self, code: Code, day: date, until: time | None = None) -> Bars: ...
 
 
 class Account(Protocol):
@@ -73,20 +81,11 @@ class Candles(Protocol):
 class Structure(Protocol):
     """Smart-money zones and structure breaks for chart overlays."""
 
-    def zones(self, bars: Bars) -> Sequence[Zone]: ...
+    def zones(self, bars: Bars, *, intraday: bool) -> Sequence[Zone]: ...
     def events(self, bars: Bars) -> Sequence[StructureEvent]: ...
 
 
 # ---------------------------------------------------------------- pictures
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreCard:
-    """Input of the score-card picture."""
-
-    recommendation: Recommendation
-    entry_threshold: float
-    exit_threshold: float
 
 
 ChartInput: TypeAlias = (
@@ -99,10 +98,11 @@ ChartInput: TypeAlias = (
     | TicketPreview
     | PortfolioView
     | BacktestReport
-    | DayReport
-    | Signal
-    | ScreeningReport
     | ScoreCard
+    | RecommendationTable
+    | NewsCard
+    | SignalCard
+    | ReportCard
 )
 
 
@@ -121,15 +121,17 @@ class Pictures(Protocol):
 class Research(Protocol):
     """The screener."""
 
-    async def screen(self) -> ScreeningReport: ...
-    async def score_one(self, code: Code) -> Recommendation:
+    async def screen(self) -> ScreeningReport:
+        """The recommendation of now (cached for ten minutes of market time)."""
+
+    async def score_one(self, code: Code) -> Score:
         """Raises engine.ports.HistoryUnavailable, engine.broker.BrokerError."""
 
 
 class Analysis(Protocol):
     async def signal(self, code: Code) -> Signal: ...
-    async def news(self, code: Code) -> Signal:
-        """Headlines with their sentiment in ``Signal.news``."""
+    async def news(self, code: Code) -> Sequence[LabelledNews]:
+        """Newest first. Raises engine.ports.NewsUnavailable."""
 
     async def report(self, day: date) -> DayReport: ...
 
@@ -282,6 +284,8 @@ class Trader(Protocol):
     async def resume(self, by: str) -> None: ...
     def status(self) -> BotStatus: ...
     async def day_summary(self, day: date) -> DaySummary | None: ...
+    def want_book(self, code: Code, wanted: bool) -> None:
+        """An open ticket shows this order book: stream it while a slot is free."""
 
 
 class Arming(Protocol):
@@ -368,5 +372,7 @@ class Services:
     arming: Arming | None = None
     health: Health | None = None
     settings: SettingsDesk | None = None
+    index_points: Callable[[], Mapping[Index, tuple[tuple[datetime, float], ...]]] | None = None
+    """Today's course of the indices, from the stream."""
     off: Mapping[str, str] = field(default_factory=dict)
     """Part → why it is off, one Korean line."""

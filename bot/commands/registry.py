@@ -26,6 +26,8 @@ Handler: TypeAlias = Callable[..., Awaitable[Reply]]
 """``async (context, **arguments) -> Reply``; one keyword per argument."""
 ActionHandler: TypeAlias = "Callable[[Context, Sequence[str], Mapping[str, str]], Awaitable[Reply]]"
 """``async (context, parts, answers) -> Reply``: the parts of the action after its prefix, the answers of its form."""
+ConfirmedHandler: TypeAlias = "Callable[[Context, Mapping[str, str]], Awaitable[Reply]]"
+"""``async (context, payload) -> Reply``; the payload is what was kept when the question was asked."""
 FormMaker: TypeAlias = "Callable[[Sequence[str], Context], Form | None]"
 
 _TELEGRAM_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
@@ -102,6 +104,17 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What happens once a person has confirmed something of this kind."""
+
+    kind: str
+    permission: Permission
+    handler: ConfirmedHandler
+    second_factor: bool = False
+    """A one-time code is asked for with the confirmation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A typed line taken apart: the command and its raw argument texts by argument name."""
 
@@ -118,6 +131,7 @@ class Registry:
         self._commands: dict[str, Command] = {}
         self._words: dict[str, Command] = {}
         self._actions: dict[str, Action] = {}
+        self._confirmed: dict[str, Confirmed] = {}
 
     # -- registering
 
@@ -144,7 +158,18 @@ class Registry:
             raise ValueError(f"action prefix {action.prefix!r} is taken")
         self._actions[action.prefix] = action
 
+    def add_confirmed(self, confirmed: Confirmed) -> None:
+        if confirmed.kind in self._confirmed:
+            raise ValueError(f"confirmation kind {confirmed.kind!r} is taken")
+        self._confirmed[confirmed.kind] = confirmed
+
     # -- reading
+
+    def confirmed(self, kind: str) -> Confirmed:
+        return self._confirmed[kind]
+
+    def confirmation_kinds(self) -> list[Confirmed]:
+        return list(self._confirmed.values())
 
     def commands(self) -> list[Command]:
         """All commands in the order of help."""
@@ -288,6 +313,18 @@ def action(
     return decorate
 
 
+def confirmed(
+    kind: str, *, permission: Permission, second_factor: bool = False
+) -> Callable[[ConfirmedHandler], ConfirmedHandler]:
+    """Register the decorated coroutine function as what follows a confirmation of ``kind``."""
+
+    def decorate(handler: ConfirmedHandler) -> ConfirmedHandler:
+        registry.add_confirmed(Confirmed(kind, permission, handler, second_factor))
+        return handler
+
+    return decorate
+
+
 def load() -> Registry:
     """Import every module of this folder once and return the filled registry."""
     package = importlib.import_module("bot.commands")
@@ -301,12 +338,14 @@ __all__ = [
     "Action",
     "ChoiceArgument",
     "Command",
+    "Confirmed",
     "Group",
     "Line",
     "Registry",
     "UnknownCommand",
     "action",
     "command",
+    "confirmed",
     "load",
     "registry",
 ]
