@@ -16,10 +16,14 @@ from aiohttp import web
 from engine.calendar import TradingCalendar
 from engine.clock import MarketClock
 from engine.market import Environment
+from engine.simulator import wire
 from engine.simulator.account_views import AccountViews
 from engine.simulator.accounts import Ledger
 from engine.simulator.bars import BarCalls
 from engine.simulator.catalogue import endpoints
+from engine.simulator.disturbance import Disturber
+from engine.simulator.envelope import Answer
+from engine.simulator.faults import FaultKind, FaultPlan
 from engine.simulator.feed import Feed
 from engine.simulator.floor import Floor
 from engine.simulator.gateway import Gateway
@@ -67,13 +71,15 @@ class Simulator:
         calendar: TradingCalendar | None = None,
         tape_day: Callable[[date], date] | None = None,
         service_clock: MarketClock | None = None,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.clock = clock
         self.service_clock = service_clock or clock
         self.settings = settings or BrokerSettings()
         self.keys = tuple(builtin_keys() if keys is None else keys)
         self.timetable = Timetable(clock, tape, calendar or TradingCalendar(), tape_day)
-        self.floor = Floor(tape, self.timetable, seed, self.settings)
+        self.faults = faults or FaultPlan()
+        self.floor = Floor(tape, self.timetable, seed, self.settings, halts=self.faults.halts_of)
         self.ledger = Ledger(self.keys, self.floor.stock, self.settings.costs, self.timetable.settlement_day)
         self.exchange = Exchange(
             self.floor, self.ledger, self._on_order_event, queue_position=self.settings.queue_position
@@ -92,7 +98,7 @@ class Simulator:
         self.feed = Feed(self.exchange, self.hub, self.records, self.settings)
         self.hub.changed = self._registrations_changed
         quotes = Quotes(self.exchange)
-        self.desk = OrderDesk(self.exchange, self.ledger)
+        self.desk = OrderDesk(self.exchange, self.ledger, lambda call: self._disturber.order_fault(call))
         self.views = AccountViews(self.desk, self.ledger)
         self.gateway = Gateway(
             endpoints(quotes, BarCalls(quotes), self.desk, self.views),
@@ -100,6 +106,8 @@ class Simulator:
             self.limits,
             self.service_clock,
         )
+        self._disturber = Disturber(self.faults, clock, self.gateway, self.gatekeeper, self.hub)
+        self.hub.transform = self._disturber.transform
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = itertools.count()
         self._sleeper: asyncio.Task[None] | None = None
@@ -169,6 +177,17 @@ class Simulator:
         if now < session.close + timedelta(seconds=1):
             self.at(session.close + timedelta(seconds=1), self._close)
 
+    def restart_session(self) -> None:
+        """Market time was set back to an open (a stand-alone simulator after the close): play the day again.
+
+        Cash, holdings and order numbers stay.
+        """
+        self._agenda.clear()
+        self._notice_at.clear()
+        self._day = None
+        self.timetable.forget()
+        self.wake()
+
     def _close(self) -> None:
         self.exchange.expire()
         self.ledger.check()
@@ -186,12 +205,23 @@ class Simulator:
         now = self.clock.now()
         identity = (account.environment, account.spec.number)
         due = max(now + timedelta(seconds=delay * steps), self._notice_at.get(identity, now))
-        self._notice_at[identity] = due
         record = self.records.notice(event)
-        if delay <= 0:
+
+        def send() -> None:
             self.hub.notify(account.environment, account.spec.hts_id, record)
+
+        faults = {fault.kind: fault for fault in self.faults.for_notice(wire.notice_of(account.mock))}
+        if FaultKind.LOSE_NOTICE in faults:
+            pass
+        elif delay <= 0 or FaultKind.EARLY_NOTICE in faults:
+            send()
+        elif (late := faults.get(FaultKind.DELAY_NOTICE)) is not None:
+            self.at(due + timedelta(seconds=late.seconds), send)
         else:
-            self.at(due, lambda: self.hub.notify(account.environment, account.spec.hts_id, record))
+            self._notice_at[identity] = due
+            self.at(due, send)
+        if FaultKind.DUPLICATE_NOTICE in faults:
+            self.at(due + timedelta(seconds=1), send)
         self.feed.show_book(event.order.code)
 
     # -- sockets
@@ -200,9 +230,13 @@ class Simulator:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self.hub.serve(request)
         path, body = await self.gateway.read(request)
-        answer = self.gateway.answer(request.method, path, request.query, request.headers, body)
-        self.wake()
-        return self.gateway.response(request, answer)
+
+        def act() -> Answer:
+            answer = self.gateway.answer(request.method, path, request.query, request.headers, body)
+            self.wake()
+            return answer
+
+        return await self._disturber.respond(request, self.gateway.name_of(path), act)
 
     @asynccontextmanager
     async def serve(
@@ -224,6 +258,7 @@ class Simulator:
             if driver is not None:
                 driver.cancel()
                 await asyncio.gather(driver, return_exceptions=True)
+            self._disturber.close()
             await self.hub.close()
             await runner.cleanup()
 

@@ -100,5 +100,7 @@ class Floor:
         return self._indices[index]
 
     def minute_history(self, code: Code, day: date) -> Bars:
-        """One-minute bars of a past day."""
-        return self.tape.minute_bars(code, self.timetable.tape_day(day))
+        """One-minute bars of a past day, in the price scale of the day played."""
+        return self.tape.minute_bars(
+            code, self.timetable.tape_day(day), as_of=self.timetable.tape_day(self.played_day())
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import web
@@ -65,13 +67,13 @@ class Gateway:
         except ValueError:
             return path, None
 
-    def name_of(self, path: str, headers: Mapping[str, str]) -> str:
+    def name_of(self, path: str) -> str:
         """The call's name for logs and faults: ``token``, ``order-cash``, …"""
         return _OAUTH.get(path) or path.rpartition("/")[2]
 
     def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any) -> Answer:
         """Act on a request and tell the answer. Never raises for anything a client can send."""
-        name = self.name_of(path, headers)
+        name = self.name_of(path)
         self.calls[name] = self.calls.get(name, 0) + 1
         try:
             if path in _OAUTH:
@@ -132,6 +134,9 @@ class Gateway:
         text = json.dumps(answer.body, ensure_ascii=False)
         return self.raw_response(request, text.encode(), answer.status, answer.tr_cont, answer.headers)
 
+    def date_header(self, skew: timedelta = timedelta()) -> str:
+        return format_datetime((self._service_clock.now() + skew).astimezone(UTC), usegmt=True)
+
     def raw_response(
         self,
         request: web.Request,
@@ -143,7 +148,7 @@ class Gateway:
     ) -> web.Response:
         headers: CIMultiDict[str] = CIMultiDict()
         headers["Content-Type"] = content_type
-        headers["Date"] = f"{self._service_clock.now():%a, %d %b %Y %H:%M:%S} KST"
+        headers["Date"] = self.date_header()
         headers["tr_id"] = request.headers.get("tr_id", "").strip()
         headers["tr_cont"] = tr_cont
         headers["gt_uid"] = request.headers.get("gt_uid", "").strip() or f"{self._count:032d}"

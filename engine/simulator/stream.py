@@ -132,7 +132,7 @@ class Hub:
 
     def notify(self, environment: Environment, hts_id: str, record: str) -> None:
         """Send an execution notice to the sessions of that HTS id."""
-        tr_id = wire.NOTICE_MOCK if environment is Environment.MOCK else wire.NOTICE_REAL
+        tr_id = wire.notice_of(environment is Environment.MOCK)
         for session in self.listeners(tr_id, hts_id):
             if session.key is not None and session.key.environment is environment:
                 text = wire.encrypted_frame(tr_id, [record], session.cipher_key, session.cipher_iv)

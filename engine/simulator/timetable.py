@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from engine.calendar import Session, TradingCalendar
 from engine.clock import MarketClock
-from engine.market import KST, Phase
+from engine.market import Phase
 from engine.simulator.formats import second_of_day
 from engine.simulator.tape import Tape
 
 
-class EverydayCalendar(TradingCalendar):
-    """Every day trades at regular hours: for a stand-alone simulator that plays on the host's date."""
+class OpenTodayCalendar(TradingCalendar):
+    """The exchange's calendar, except that ``today`` always trades: for a simulator that plays on the host's date."""
 
-    def __init__(self) -> None:
+    def __init__(self, today: date) -> None:
         super().__init__()
+        self.today = today
 
     def in_table(self, day: date) -> bool:
-        return True
-
-    def session(self, day: date) -> Session | None:
-        def at(hour: int, minute: int) -> datetime:
-            return datetime.combine(day, time(hour, minute), KST)
-
-        return Session(day, at(8, 30), at(9, 0), at(15, 20), at(15, 30))
+        return day == self.today or super().in_table(day)
 
 
 class Timetable:
@@ -43,6 +38,10 @@ class Timetable:
         self._tape = tape
         self._tape_day = tape_day or (lambda day: day)
         self._sessions: dict[date, Session | None] = {}
+
+    def forget(self) -> None:
+        """The calendar changed: ask it again."""
+        self._sessions.clear()
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -104,6 +104,10 @@ def layout(tr_id: str, epoch: WireEpoch) -> tuple[str, ...]:
     return fields[: _LENGTHS[epoch].get(tr_id, len(fields))]
 
 
+def notice_of(mock: bool) -> str:
+    return NOTICE_MOCK if mock else NOTICE_REAL
+
+
 def frame(tr_id: str, records: Sequence[str]) -> str:
     """One data frame; each record is already joined by ``^``."""
     return f"0|{tr_id}|{len(records):03d}|{'^'.join(records)}"

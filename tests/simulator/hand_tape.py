@@ -89,7 +89,7 @@ class HandTape:
         seconds = np.arange(OPEN, OPEN + 6 * 3600, 10, dtype=np.int32)
         return IndexPrints(seconds, 2_500 + np.sin(np.arange(len(seconds)) / 50))
 
-    def minute_bars(self, code: Code, day: date) -> Bars:
+    def minute_bars(self, code: Code, day: date, as_of: date | None = None) -> Bars:
         start = datetime(day.year, day.month, day.day, 9, tzinfo=KST)
         return Bars.of(
             [
