@@ -19,7 +19,6 @@ from engine.market import Environment
 from engine.simulator import wire
 from engine.simulator.account_views import AccountViews
 from engine.simulator.accounts import Ledger
-from engine.simulator.bars import BarCalls
 from engine.simulator.catalogue import endpoints
 from engine.simulator.disturbance import Disturber
 from engine.simulator.envelope import Answer
@@ -32,7 +31,6 @@ from engine.simulator.limits import RateLimits
 from engine.simulator.matching import Exchange
 from engine.simulator.oauth import Gatekeeper
 from engine.simulator.orders import EventKind, OrderEvent
-from engine.simulator.quotes import Quotes
 from engine.simulator.records import Records
 from engine.simulator.settings import BrokerSettings
 from engine.simulator.stream import Hub
@@ -97,11 +95,10 @@ class Simulator:
         self.records = Records(self.exchange, self.settings.wire_epoch)
         self.feed = Feed(self.exchange, self.hub, self.records, self.settings)
         self.hub.changed = self._registrations_changed
-        quotes = Quotes(self.exchange)
         self.desk = OrderDesk(self.exchange, self.ledger, lambda call: self._disturber.order_fault(call))
         self.views = AccountViews(self.desk, self.ledger)
         self.gateway = Gateway(
-            endpoints(quotes, BarCalls(quotes), self.desk, self.views),
+            endpoints(self.exchange, self.records, self.desk, self.views),
             self.gatekeeper,
             self.limits,
             self.service_clock,
