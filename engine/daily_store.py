@@ -21,7 +21,7 @@ from engine.clock import MarketClock
 from engine.market import KST, Bars, Code, Quote
 from engine.ports import DailyHistory, HistoryAnswer, HistoryUnavailable
 from engine.scoring.inputs import DAILY_BARS
-from engine.scoring.quality import defect, traded
+from engine.scoring.quality import defect
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class DailyStore:
                 continue
             if not len(answer.bars):
                 reasons.append(f"{answer.source}: 일봉 없음")
-            elif bad := defect(traded(answer.bars)):
+            elif bad := defect(answer.bars):
                 reasons.append(f"{answer.source}: {bad}")
                 doubtful = doubtful or answer
             else:

@@ -47,29 +47,39 @@ def traded_rows(opens: Floats, high: Floats, low: Floats, volume: Integers) -> I
 
 @compiled
 def first_defect(
-    time: Integers, opens: Floats, high: Floats, low: Floats, close: Floats, largest_move: float
+    time: Integers,
+    opens: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    volume: Integers,
+    largest_move: float,
 ) -> tuple[int, int]:
-    """(defect, row) of the gravest kind found; ``largest_move`` 0 skips the test for torn prices."""
+    """(defect, row) of the gravest kind found. Rows without a trade need only a time and a finite price.
+
+    ``largest_move`` 0 skips the test for torn prices. It does look at the close that a halt carries along: the first
+    trade after one shows whether prices were adjusted.
+    """
     count = len(close)
     for t in range(count):
-        total = opens[t] + high[t] + low[t] + close[t]
-        if not np.isfinite(total):
+        if not np.isfinite(opens[t] + high[t] + low[t] + close[t]):
             return NOT_A_NUMBER, t
-    for t in range(count):
-        if min(min(opens[t], close[t]), min(high[t], low[t])) <= 0.0:
-            return NOT_POSITIVE, t
     for t in range(1, count):
         if time[t] == time[t - 1]:
             return REPEATED, t
         if time[t] < time[t - 1]:
             return UNORDERED, t
+    before = 0.0
     for t in range(count):
-        if high[t] < max(opens[t], close[t]) or low[t] > min(opens[t], close[t]):
-            return OUTSIDE, t
-    if largest_move > 0.0:
-        for t in range(1, count):
-            if abs(close[t] / close[t - 1] - 1.0) > largest_move:
+        if not (volume[t] == 0 and high[t] == low[t] and opens[t] == high[t]):
+            if min(min(opens[t], close[t]), min(high[t], low[t])) <= 0.0:
+                return NOT_POSITIVE, t
+            if high[t] < max(opens[t], close[t]) or low[t] > min(opens[t], close[t]):
+                return OUTSIDE, t
+        if close[t] > 0.0:
+            if largest_move > 0.0 and before > 0.0 and abs(close[t] / before - 1.0) > largest_move:
                 return TORN, t
+            before = close[t]
     return CLEAN, 0
 
 

@@ -16,7 +16,7 @@ from engine.market import Bars
 from engine.results import Factor
 from engine.scoring import curves
 from engine.scoring.inputs import DAILY_BARS, DirectionInput, ScoreInput, last_sessions
-from engine.scoring.quality import defect, traded
+from engine.scoring.quality import defect, last_traded, traded
 
 Floats = NDArray[np.float64]
 
@@ -52,16 +52,11 @@ _NO_DAILY = np.full(curves.DAILY_FACTS, np.nan)
 _NO_FIFTEEN = np.full(curves.FIFTEEN_FACTS, np.nan)
 
 
-def daily_window(daily: Bars) -> Bars:
-    """The bars that a score reads: the last DAILY_BARS with trades in them."""
-    window = traded(daily)
-    return window[-DAILY_BARS:] if len(window) > DAILY_BARS else window
-
-
 def daily_states(many: Sequence[Bars], least_daily: int = LEAST_DAILY) -> list[DailyState]:
-    """One state per stock; ragged histories are fine, broken ones are named."""
-    windows = [daily_window(bars) for bars in many]
-    defects = [defect(window) for window in windows]
+    """One state per stock, of its last DAILY_BARS bars with a trade; ragged histories are fine, broken ones are named."""
+    tails = [last_traded(bars, DAILY_BARS) for bars in many]
+    defects = [defect(tail) for tail in tails]
+    windows = [traded(tail) for tail in tails]
     usable = [window if not bad else Bars.empty() for window, bad in zip(windows, defects, strict=True)]
     ends = np.cumsum([len(window) for window in usable], dtype=np.int64)
     begins = ends - np.array([len(window) for window in usable], np.int64)
@@ -77,8 +72,9 @@ def daily_states(many: Sequence[Bars], least_daily: int = LEAST_DAILY) -> list[D
 
 
 def fifteen_states(many: Sequence[Bars]) -> list[FifteenState]:
-    windows = [last_sessions(traded(bars)) for bars in many]
-    defects = [defect(window, daily=False) for window in windows]
+    tails = [last_sessions(bars) for bars in many]
+    defects = [defect(tail, daily=False) for tail in tails]
+    windows = [traded(tail) for tail in tails]
     usable = [window if not bad else Bars.empty() for window, bad in zip(windows, defects, strict=True)]
     ends = np.cumsum([len(window) for window in usable], dtype=np.int64)
     begins = ends - np.array([len(window) for window in usable], np.int64)

@@ -20,8 +20,18 @@ def traded(bars: Bars) -> Bars:
     return Bars(bars.start[rows], bars.open[rows], bars.high[rows], bars.low[rows], bars.close[rows], bars.volume[rows])
 
 
+def last_traded(bars: Bars, count: int) -> Bars:
+    """The tail of ``bars``, idle days included, that holds the last ``count`` bars with a trade."""
+    from engine.scoring import kernels
+
+    if len(bars) <= count:
+        return bars
+    rows = kernels.traded_rows(bars.open, bars.high, bars.low, bars.volume)
+    return bars[int(rows[-count]) :] if len(rows) > count else bars
+
+
 def defect(bars: Bars, *, daily: bool = True) -> str:
-    """Why these (traded) bars cannot be scored, in Korean; empty if they can."""
+    """Why these bars cannot be scored, in Korean; empty if they can. Days without a trade are no defect."""
     from engine.scoring import kernels
 
     if not len(bars):
@@ -30,7 +40,7 @@ def defect(bars: Bars, *, daily: bool = True) -> str:
     if daily:
         time = time // 86_400
     largest = LARGEST_MOVE if daily else 0.0
-    kind, row = kernels.first_defect(time, bars.open, bars.high, bars.low, bars.close, largest)
+    kind, row = kernels.first_defect(time, bars.open, bars.high, bars.low, bars.close, bars.volume, largest)
     if kind == kernels.CLEAN and not np.isnat(bars.start[0]):
         return ""
     if np.isnat(bars.start[row]):
@@ -46,5 +56,6 @@ def defect(bars: Bars, *, daily: bool = True) -> str:
         return f"{moment} 날짜 순서가 뒤섞임"
     if kind == kernels.OUTSIDE:
         return f"{moment} 고가·저가가 시가·종가를 벗어남"
-    move = 100.0 * (bars.close[row] / bars.close[row - 1] - 1.0)
+    before = bars.close[:row][bars.close[:row] > 0][-1]
+    move = 100.0 * (bars.close[row] / before - 1.0)
     return f"{moment} 하루 변동 {move:+.1f}% (수정되지 않은 주가로 보임)"

@@ -90,7 +90,7 @@ class SmallMarket:
         bars = self.bars[code]
         return bars[int(np.searchsorted(bars.start, np.datetime64(first, "s"))) :].before(last + timedelta(days=1))
 
-    async def minute_bars(self, code: Code, day: date, until: time | None = None) -> Bars:
+    async def minute_bars(self, code: Code, day: date, until: time | None = None, since: time | None = None) -> Bars:
         raise NotOffered("not in this market")
 
     async def order_book(self, code: Code) -> OrderBook:

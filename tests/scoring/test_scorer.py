@@ -229,8 +229,22 @@ def test_bad_daily_bars_are_named_and_never_scored(damage: Callable[[Bars], tupl
 def test_halted_days_are_left_out() -> None:
     given = random_input(8)
     daily = given.daily
-    halt = np.array([daily.start[200] + np.timedelta64(3600, "s")])
-    nothing = np.zeros(1)
-    zero = Bars(halt, nothing, nothing, nothing, nothing, np.zeros(1, np.int64))
-    with_halt = daily[:201].joined(zero).joined(daily[201:])
-    assert Scorer().points(replace(given, daily=with_halt)).tolist() == Scorer().points(given).tolist()
+    without = daily[:200].joined(daily[201:])
+    nothing, close = np.zeros(1), daily.close[199:200]
+    halt = Bars(daily.start[200:201], nothing, nothing, nothing, close, np.zeros(1, np.int64))
+    with_halt = daily[:200].joined(halt).joined(daily[201:])
+    expected = Scorer().points(replace(given, daily=without))
+    assert Scorer().points(replace(given, daily=with_halt)).tolist() == expected.tolist()
+
+
+def test_torn_price_after_a_halt_is_named() -> None:
+    """A stock that comes back from a halt at another price level: the carried close shows it."""
+    given = random_input(8)
+    daily = given.daily
+    rows = np.arange(len(daily)) < 250
+    idle = (np.arange(len(daily)) >= 250) & (np.arange(len(daily)) < 270)
+    open_, high, low = (np.where(idle, 0.0, np.where(rows, 3.0 * x, x)) for x in (daily.open, daily.high, daily.low))
+    close = np.where(idle, 3.0 * daily.close[249], np.where(rows, 3.0 * daily.close, daily.close))
+    volume = np.where(idle, 0, daily.volume)
+    score = Scorer().score(replace(given, daily=Bars(daily.start, open_, high, low, close, volume)))
+    assert "수정되지 않은 주가" in score.factors[0].reason
