@@ -234,8 +234,8 @@ class MarketData(Protocol):
     async def daily_bars(self, code: Code, first: date, last: date, *, adjusted: bool = True) -> Bars:
         """Daily bars first..last inclusive, paged as far as needed; today's unfinished bar is included if asked for."""
 
-    async def minute_bars(self, code: Code, day: date, until: time | None = None) -> Bars:
-        """One-minute bars of ``day`` from the open to ``until`` (None: to now), oldest first."""
+    async def minute_bars(self, code: Code, day: date, until: time | None = None, since: time | None = None) -> Bars:
+        """One-minute bars of ``day`` from ``since`` (None: the open) to ``until`` (None: now), oldest first."""
 
     async def index_quote(self, index: Index) -> IndexQuote: ...
     async def index_daily_bars(self, index: Index, first: date, last: date) -> Bars: ...

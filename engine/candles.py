@@ -148,8 +148,9 @@ class CandleStore:
                         finished.append((code, start))
         return finished
 
-    def absorb(self, code: Code, day_date: date, minutes: Bars, now: datetime) -> int:
-        """Repair and back-fill from the broker's minute bars of a day up to ``now``; returns how many bars were set."""
+    def absorb(self, code: Code, day_date: date, minutes: Bars, now: datetime, since: datetime | None = None) -> int:
+        """Repair and back-fill from the broker's minute bars of a day, ``since`` (None: the open) to ``now``; returns how
+        many bars were set."""
         day = self._day(code, day_date)
         if day is None:
             return 0
@@ -158,7 +159,7 @@ class CandleStore:
         for start in day.session.grid(_MINUTES):
             if self._end(day.session, start) > now:
                 break
-            if start in day.covered:
+            if start in day.covered or (since is not None and start < since):
                 continue
             day.covered.add(start)
             if start in day.spoiled:
@@ -242,21 +243,27 @@ class CandleStore:
     def missing(self, code: Code, now: datetime) -> list[date]:
         """Sessions of the last five (today included) that lack a finished bar; the minute bars fill them."""
         days = self._calendar.last_days(now.date(), SESSIONS_KEPT - 1)
-        return [day for day in (*days, now.date()) if self._lacks(code, day, now)]
+        return [day for day in (*days, now.date()) if self.first_missing(code, day, now) is not None]
+
+    def first_missing(self, code: Code, day_date: date, now: datetime) -> datetime | None:
+        """Start of the first finished bar of a day that is not whole."""
+        session = self._calendar.session(day_date)
+        if session is None:
+            return None
+        day = self._days.get(code, {}).get(day_date)
+        covered = day.covered if day is not None else set()
+        for start in session.grid(_MINUTES):
+            if self._end(session, start) > now:
+                return None
+            if start not in covered:
+                return start
+        return None
 
     def waiting_repair(self, now: datetime) -> list[Code]:
         """Streamed codes whose finished bars of today are not whole."""
-        return [code for code in sorted(self._since) if self._lacks(code, now.date(), now)]
+        return [code for code in sorted(self._since) if self.first_missing(code, now.date(), now) is not None]
 
     # -- inside
-
-    def _lacks(self, code: Code, day_date: date, now: datetime) -> bool:
-        session = self._calendar.session(day_date)
-        if session is None:
-            return False
-        day = self._days.get(code, {}).get(day_date)
-        covered = day.covered if day is not None else set()
-        return any(start not in covered for start in session.grid(_MINUTES) if self._end(session, start) <= now)
 
     def _day(self, code: Code, day_date: date) -> _Day | None:
         days = self._days.setdefault(code, {})

@@ -93,15 +93,18 @@ class MarketFeed:
         """Fill the last five sessions from the broker's minute bars where the stream did not see them."""
         now = self._clock.now()
         for day in self.candles.missing(code, now):
+            since = self.candles.first_missing(code, day, now)
+            if since is None:
+                continue
             try:
-                minutes = await self._market_data.minute_bars(code, day)
+                minutes = await self._market_data.minute_bars(code, day, since=since.time())
             except NotOffered:
                 continue  # 모의 keeps no minutes of past days: the factor says so by its shorter history
             except BrokerError as error:
                 self.backfill_failures[code] = str(error)
                 logger.warning("분봉 보충 실패 %s %s: %s", code, day, error)
                 return
-            self.candles.absorb(code, day, minutes, now)
+            self.candles.absorb(code, day, minutes, now, since)
         self.backfill_failures.pop(code, None)
 
     # -- loops

@@ -162,8 +162,8 @@ class BarReads:
             until = min(oldest, until) - timedelta(days=1)
         return _as_bars(found)
 
-    async def minute_bars(self, code: Code, day: date, until: time | None = None) -> Bars:
-        """One-minute bars of ``day`` that start at or before ``until``, oldest first.
+    async def minute_bars(self, code: Code, day: date, until: time | None = None, since: time | None = None) -> Bars:
+        """One-minute bars of ``day`` that start at or after ``since`` and at or before ``until``, oldest first.
 
         Minutes without a trade are absent; the running minute is there, unfinished. Days before today are real only,
         else NotOffered.
@@ -184,7 +184,7 @@ class BarReads:
         found: dict[datetime, _Bar] = {}
         hour = stop
         for _ in range(PAGES):
-            if hour < FIRST_MINUTE:
+            if hour < (since or FIRST_MINUTE):
                 break
             body, _ = await self._rest.read(call, {**query, "FID_INPUT_HOUR_1": f"{hour:%H%M%S}"})
             page = parse_minutes(body)
@@ -195,4 +195,6 @@ class BarReads:
                 break
             oldest = min(bar.start for bar in fresh)
             hour = (oldest - timedelta(minutes=1)).time()
+        if since is not None:
+            found = {start: bar for start, bar in found.items() if start.time() >= since}
         return _as_bars(traded(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import numpy as np
 
@@ -202,9 +202,8 @@ class BarCalls:
         now = self.floor.second()
         asked = self._second(hour)
         until = now if asked == 0 or asked > now else asked
-        rows = self._played_minutes(day, now)
-        rows = [row for row in rows if row["stck_cntg_hour"] <= f"{until // 3600:02d}{until // 60 % 60:02d}59"]
-        return quote(output1=self._minute_head(day), output2=rows[::-1][:TODAY_ROWS])
+        rows = self._played_minutes(day, now, until, TODAY_ROWS)
+        return quote(output1=self._minute_head(day), output2=rows[::-1])
 
     def minutes_past(self, call: Call) -> Answer:
         """FHKST03010230: 120 bars of a day, running over into the days before when asked to."""
@@ -232,21 +231,25 @@ class BarCalls:
 
     def _minutes_of(self, day: StockDay, wanted: date, played: date) -> list[Row]:
         if wanted == played:
-            return self._played_minutes(day, self.floor.second())
+            return self._played_minutes(day, self.floor.second(), 86_399, 1_000)
         session = self.floor.timetable.session(wanted)
         if session is None or wanted < played - timedelta(days=370):
             return []
         return _minute_rows(self.floor.minute_history(day.code, wanted).candles(), wanted)
 
-    def _played_minutes(self, day: StockDay, now: int) -> list[Row]:
-        rows = _minute_rows(day.minute_bars(now), day.session.day)
+    def _played_minutes(self, day: StockDay, now: int, until: int, count: int) -> list[Row]:
+        """The last ``count`` minutes that start by second ``until``, oldest first."""
+        rows = _minute_rows(day.minute_bars(now), day.session.day, until, count)
         minute = f"{now // 3600:02d}{now // 60 % 60:02d}00"
-        trading = day.open_second <= now < day.close_out_second
+        trading = day.open_second <= now < day.close_out_second and until >= now // 60 * 60
         repeats = self.floor.settings.repeat_minute_volume
         if repeats and trading and rows and rows[-1]["stck_cntg_hour"] < minute:
             last = rows[-1]
             price = last["stck_prpr"]
-            rows.append(last | {"stck_cntg_hour": minute, "stck_oprc": price, "stck_hgpr": price, "stck_lwpr": price})
+            rows = [
+                *rows[-count + 1 :],
+                last | {"stck_cntg_hour": minute, "stck_oprc": price, "stck_hgpr": price, "stck_lwpr": price},
+            ]
         return rows
 
     def _second(self, hour: str) -> int:
@@ -285,12 +288,14 @@ def _period_row(day: StockDay, row: DayRow) -> Row:
     }
 
 
-def _minute_rows(candles: Sequence[Candle], day: date) -> list[Row]:
-    """Oldest first; ``acml_tr_pbmn`` is cumulative."""
+def _minute_rows(candles: Sequence[Candle], day: date, until: int = 86_399, count: int = 1_000) -> list[Row]:
+    """Oldest first, the last ``count`` that start by second ``until``; ``acml_tr_pbmn`` is cumulative."""
     values = np.cumsum([(c.high + c.low + 2 * c.close) // 4 * c.volume for c in candles], dtype=np.int64)
+    limit, date_text = time(until // 3600, until // 60 % 60, 59), day_text(day)
+    wanted = [(c, v) for c, v in zip(candles, values, strict=True) if c.start.time() <= limit][-count:]
     return [
         {
-            "stck_bsop_date": day_text(day),
+            "stck_bsop_date": date_text,
             "stck_cntg_hour": time_text(candle.start),
             "stck_prpr": str(candle.close),
             "stck_oprc": str(candle.open),
@@ -299,5 +304,5 @@ def _minute_rows(candles: Sequence[Candle], day: date) -> list[Row]:
             "cntg_vol": str(candle.volume),
             "acml_tr_pbmn": str(int(value)),
         }
-        for candle, value in zip(candles, values, strict=True)
+        for candle, value in wanted
     ]
