@@ -12,6 +12,7 @@ from engine.simulator.quotes import PAR_VALUE, Quotes, flag, yearly_figures
 
 HOLIDAY_ROWS = 25
 NEWS_ROWS = 40
+NEWS_DAYS = 7
 INVESTOR_ROWS = 30
 
 
@@ -66,14 +67,26 @@ class ReferenceCalls:
             until = second_of(hour[-6:]) if hour else 86_399
         except ValueError:
             raise Refusal("2", "OPSQ2002", "ERROR INPUT FIELD [FID_INPUT_DATE_1]") from None
-        items = self.floor.tape.news(text or None, self.timetable.tape_day(day))
-        limit = time_text(now) if day == now.date() else "235959"
-        rows = []
-        for number, item in enumerate(items):
+        rows: list[Row] = []
+        for _ in range(NEWS_DAYS):
+            limit = min(until, self.timetable.second()) if day == now.date() else until
+            rows += self._titles(text, day, limit)
+            if len(rows) >= NEWS_ROWS:
+                break
+            day, until = day - timedelta(days=1), 86_399
+        return quote(output=rows[:NEWS_ROWS])
+
+    def _titles(self, code: str, day: date, until: int) -> list[Row]:
+        """Titles of ``day`` up to second ``until``, newest first; none on a day that the tape does not have."""
+        tape_day = self.timetable.tape_day(day)
+        if not self.floor.tape.has_day(tape_day):
+            return []
+        rows: list[Row] = []
+        for number, item in enumerate(self.floor.tape.news(code or None, tape_day)):
             clock = time_text(item.at)
-            if clock > limit or second_of(clock) > until:
+            if second_of(clock) > until:
                 continue
-            names = [stock.name if (stock := self.floor.stock(code)) else "" for code in item.codes[:10]]
+            names = [stock.name if (stock := self.floor.stock(named)) else "" for named in item.codes[:10]]
             row: Row = {
                 "cntt_usiq_srno": f"{day_text(day)}{clock}{number:03d}",
                 "news_ofer_entp_code": "9",
@@ -86,7 +99,7 @@ class ReferenceCalls:
             row |= {f"iscd{n + 1}": item.codes[n] if n < len(item.codes) else "" for n in range(10)}
             row |= {f"kor_isnm{n + 1}": names[n] if n < len(names) else (" " if n == 0 else "") for n in range(10)}
             rows.append(row)
-        return quote(output=rows[:NEWS_ROWS])
+        return rows
 
     # -- products
 
