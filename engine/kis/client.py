@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from engine.broker import TemporaryError
+from engine.broker import Broker, MarketData, Stream, TemporaryError
 from engine.clock import MarketClock
 from engine.kis.account import AccountReads
 from engine.kis.auth import Access
 from engine.kis.bars import BarReads
-from engine.kis.limits import MOCK_LIMITS, REAL_LIMITS, KisLimits, RateLimiter
+from engine.kis.limits import MOCK_LIMITS, REAL_LIMITS, CallLimits, KisLimits
 from engine.kis.orders import OrderCommands
 from engine.kis.quotes import QuoteReads
 from engine.kis.rest import Rest
@@ -50,7 +51,7 @@ class KIS(QuoteReads, BarReads, AccountReads, OrderCommands):
         self._clock = clock
         self._wire = spoken
         self._clients = (new_client(addresses.rest_url), new_client(addresses.rest_url))
-        self._limiter = RateLimiter(clock, self.limits)
+        self._limiter = CallLimits(clock, self.limits)
         self._access = Access(
             self._clients[0],
             clock,
@@ -112,3 +113,9 @@ def _wire(environment: Environment, wire: Wire | None) -> Wire:
     if wire not in (None, expected):
         raise ValueError(f"wire was {wire!r} for the environment {environment.value!r}")
     return expected
+
+
+if TYPE_CHECKING:
+
+    def _fulfils(client: KIS) -> tuple[MarketData, Broker, Stream]:
+        return client, client, client.stream()

@@ -49,7 +49,7 @@ _CREDENTIAL_CODES: Final = frozenset(
         "40910000",
     }
 )  # fmt: skip
-_NOT_OFFERED_CODES: Final = frozenset({"EGW02006", "90000000"})
+_NOT_OFFERED_CODES: Final = frozenset({"EGW02006", "90000000", "OPSQ0002"})
 _TEMPORARY_CODES: Final = frozenset(
     {
         "EGW00001", "EGW00002", "EGW00003", "EGW00202", "EGW00203", "EGW00300", "EGW00301", "EGW00302", "OPSQ0003",

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -79,6 +80,7 @@ class FrameParser:
         self._subscribed = subscribed
         self.key: SessionKey | None = None
         self.dropped: Counter[str] = Counter()
+        self._last_text, self._last_moment = "", now()
 
     def parse(self, frame: str) -> list[FrameEvent]:
         """The records of a frame in their order; what cannot be trusted is left out."""
@@ -136,12 +138,15 @@ class FrameParser:
             return self._notice, Notice.LEAST
         raise _Dropped("unknown TR")
 
-    def _moment(self, text: str, day: date | None = None) -> datetime:
+    def _moment(self, text: str) -> datetime:
+        """That time of today. Records of one second follow each other: the last one is remembered."""
         now = self._now()
-        at = datetime.combine(day or now.date(), time_of(text), KST)
-        if at > now + CLOCK_TOLERANCE:
+        if (text, now.date()) != (self._last_text, self._last_moment.date()):
+            self._last_moment = datetime.combine(now.date(), time_of(text), KST)
+            self._last_text = text
+        if self._last_moment > now + CLOCK_TOLERANCE:
             raise _Dropped("time ahead")
-        return at
+        return self._last_moment
 
     def _known(self, tr_id: str, code: str) -> str:
         if code not in self._subscribed(tr_id):
@@ -150,8 +155,7 @@ class FrameParser:
 
     def _trade(self, fields: list[str]) -> Tick:
         code = self._known(TRADE_TR, fields[Trade.CODE])
-        day = date(*_calendar(fields[Trade.DAY]))
-        if day != self._now().date():
+        if fields[Trade.DAY] != _day_text(self._now().date()):
             raise _Dropped("another day")
         price, volume = _count(fields[Trade.PRICE]), _count(fields[Trade.VOLUME])
         total, value = _count(fields[Trade.CUMULATIVE_VOLUME]), _count(fields[Trade.CUMULATIVE_VALUE])
@@ -169,9 +173,7 @@ class FrameParser:
             raise _Dropped("halt flag")
         if abs(100.0 * change / previous - decimal(fields[Trade.CHANGE_PERCENT])) > PERCENT_TOLERANCE:
             raise _Dropped("change")
-        if (ask or bid) and not _plausible((ask, bid), price):
-            raise _Dropped("ask or bid")
-        if not _plausible((opened, high, low, reference), price) or not low <= high:
+        if not _plausible((ask, bid, opened, high, low, reference), price) or not low <= high:
             raise _Dropped("range")
         # A midpoint trade may lie half a tick outside the day's range.
         if low and high and (price < low * 0.99 or price > high * 1.01 or not low * 0.99 <= opened <= high * 1.01):
@@ -185,7 +187,7 @@ class FrameParser:
             raise _Dropped("value")
         return Tick(
             code=code,
-            at=self._moment(fields[Trade.TIME], day),
+            at=self._moment(fields[Trade.TIME]),
             price=price,
             volume=volume,
             cumulative_volume=total,
@@ -281,24 +283,30 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _calendar(text: str) -> tuple[int, int, int]:
-    if len(text) != 8:
-        raise ValueError(text)
-    number = _count(text)
-    return number // 10000, number // 100 % 100, number % 100
+def _counts(texts: list[str]) -> list[int]:
+    """Many numbers checked at once. Raises ValueError."""
+    joined = "".join(texts)
+    if not (joined.isascii() and joined.isdigit()) or not 0 < min(map(len, texts)) <= max(map(len, texts)) <= 18:
+        raise ValueError
+    return [int(text) for text in texts]
+
+
+@lru_cache(maxsize=4)
+def _day_text(day: date) -> str:
+    return f"{day:%Y%m%d}"
 
 
 def _plausible(prices: Collection[int], price: int) -> bool:
     """Every given price (0 = none) could be one of the same day."""
-    return all(not other or (price <= other * WIDEST_DAY and other <= price * WIDEST_DAY) for other in prices)
+    known = [other for other in prices if other]
+    return not known or (price <= min(known) * WIDEST_DAY and max(known) <= price * WIDEST_DAY)
 
 
 def _levels(prices: list[str], quantities: list[str], *, rising: bool) -> tuple[BookLevel, ...]:
     """Levels best first; empty ones are left out. Prices must move away from the middle."""
     found: list[BookLevel] = []
     ended = False
-    for price_text, quantity_text in zip(prices, quantities, strict=True):
-        price, quantity = _count(price_text), _count(quantity_text)
+    for price, quantity in zip(_counts(prices), _counts(quantities), strict=True):
         if not price:
             if quantity:
                 raise _Dropped("level")

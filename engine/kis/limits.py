@@ -29,6 +29,8 @@ class KisLimits:
     """Limits of one app key. Times are seconds of market time."""
 
     calls_per_second: float
+    account_calls_per_second: float = 9.0
+    """Orders and account lists pass a second, tighter counter behind the gateway; its size is not published."""
     margin: float = 0.02
     """Share by which calls are spaced wider than allowed: the network bunches them."""
     attempts: int = 3
@@ -39,8 +41,11 @@ class KisLimits:
     """A session without any message for this long (checked every half of it) is taken for dead."""
 
     def __post_init__(self) -> None:
-        if not self.calls_per_second > 0 or self.margin < 0:
-            raise ValueError(f"calls_per_second was {self.calls_per_second}, margin {self.margin}")
+        if not self.calls_per_second > 0 or not self.account_calls_per_second > 0 or self.margin < 0:
+            raise ValueError(
+                f"calls per second were {self.calls_per_second} and {self.account_calls_per_second}, "
+                f"margin {self.margin}"
+            )
 
 
 REAL_LIMITS = KisLimits(18)
@@ -55,9 +60,9 @@ LONGEST_BACK_OFF = 8.0
 class RateLimiter:
     """Evenly spaced slots, handed out by priority and then by arrival."""
 
-    def __init__(self, clock: MarketClock, limits: KisLimits, *, seed: str = "kis") -> None:
+    def __init__(self, clock: MarketClock, calls_per_second: float, *, margin: float = 0.02, seed: str = "kis") -> None:
         self._clock = clock
-        self._interval = timedelta(seconds=(1.0 + limits.margin) / limits.calls_per_second)
+        self._interval = timedelta(seconds=(1.0 + margin) / calls_per_second)
         self._next = clock.now()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._sequence = itertools.count()
@@ -108,3 +113,29 @@ class RateLimiter:
         for _, _, future in self._waiting:
             future.cancel()
         self._waiting.clear()
+
+
+class CallLimits:
+    """The two counters of the broker: every call passes the gateway's, account calls the account desk's as well."""
+
+    def __init__(self, clock: MarketClock, limits: KisLimits) -> None:
+        self._gateway = RateLimiter(clock, limits.calls_per_second, margin=limits.margin)
+        account_rate = min(limits.account_calls_per_second, limits.calls_per_second)
+        self._account = RateLimiter(clock, account_rate, margin=limits.margin)
+
+    async def slot(self, priority: Priority) -> None:
+        """As ``RateLimiter.slot``."""
+        if priority <= Priority.ACCOUNT:
+            await self._account.slot(priority)
+        await self._gateway.slot(priority)
+
+    def refused(self) -> float:
+        """As ``RateLimiter.refused``; whichever counter it was, everyone waits."""
+        return self._gateway.refused()
+
+    def served(self) -> None:
+        self._gateway.served()
+
+    async def close(self) -> None:
+        await self._account.close()
+        await self._gateway.close()

@@ -11,7 +11,7 @@ from engine.broker import BrokerError, TemporaryError
 from engine.clock import MarketClock, seeded
 from engine.kis.auth import Access
 from engine.kis.errors import AnswerLost, RateLimited, TokenRefused, TokenUnavailable, read_error
-from engine.kis.limits import KisLimits, Priority, RateLimiter
+from engine.kis.limits import CallLimits, KisLimits, Priority
 from engine.kis.settings import KisCredentials
 from engine.kis.transport import RawAnswer, exchange
 from engine.kis.wire import Call, Wire
@@ -28,7 +28,7 @@ class Rest:
         clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
         clock: MarketClock,
         access: Access,
-        limiter: RateLimiter,
+        limiter: CallLimits,
         limits: KisLimits,
         credentials: KisCredentials,
         wire: Wire,

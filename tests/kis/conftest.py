@@ -44,7 +44,7 @@ async def kis(stub: KisStub, clock: SimulatedClock, credentials: KisCredentials,
         Environment.SIMULATOR,
         clock,
         tmp_path,
-        KisLimits(100),
+        KisLimits(100, account_calls_per_second=100),
         wire="real",
     )
     yield client
@@ -61,7 +61,7 @@ async def mock_kis(
         Environment.MOCK,
         clock,
         tmp_path,
-        KisLimits(100),
+        KisLimits(100, account_calls_per_second=100),
     )
     yield client
     await client.close()
