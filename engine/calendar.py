@@ -1,4 +1,4 @@
-"""Sessions and holidays of the exchange: exchange_calendars plus our overrides, because the library is wrong.
+"""Sessions and holidays of the exchange: the table of exchange_calendars plus our overrides, because it is wrong.
 
 It trades on public holidays of 2026/27 and knows no university-entrance-exam (수능) day after 2020. Elections and
 government holidays are announced days before: the broker's own holiday list is the cross-check, and where sources
@@ -7,18 +7,18 @@ disagree the day counts as closed for new entries.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
-from typing import Any
 
+from engine.holidays import FIRST_DAY, LAST_DAY, WEEKDAY_HOLIDAYS
 from engine.market import KST, Phase
 
 CLOSED_OVERRIDES: frozenset[date] = frozenset(
     {date(2026, 6, 3), date(2026, 7, 17), date(2027, 5, 3), date(2027, 7, 19)}
 )
+__all__ = ["CLOSED_OVERRIDES", "EXAM_DAYS", "FIRST_DAY", "LAST_DAY", "Session", "TradingCalendar"]
+
 EXAM_DAYS: frozenset[date] = frozenset(
     {
         date(2020, 12, 3),
@@ -32,8 +32,6 @@ EXAM_DAYS: frozenset[date] = frozenset(
     }
 )
 """Everything one hour later: 10:00–16:30."""
-
-FIRST_DAY, LAST_DAY = date(2010, 1, 1), date(2028, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +72,27 @@ class Session:
         return self.open + timedelta(minutes=minutes * steps)
 
 
-@lru_cache(maxsize=1)
-def _library() -> Any:
-    import exchange_calendars
-
-    with warnings.catch_warnings():
-        # The library still uses a pandas spelling that pandas 3 warns of.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return exchange_calendars.get_calendar("XKRX", start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
-
-
-@lru_cache(maxsize=1)
-def _library_days() -> frozenset[date]:
-    return frozenset(stamp.date() for stamp in _library().sessions)
-
-
 class TradingCalendar:
     """Which days trade and when. ``broker_days`` (from the broker's holiday list) closes days the table would open."""
 
     def __init__(self, broker_days: Mapping[date, bool] | None = None) -> None:
         self._broker_days = dict(broker_days or {})
+        self._sessions: dict[date, Session | None] = {}
 
     def learn(self, broker_days: Mapping[date, bool]) -> list[date]:
         """Take the broker's list; returns the days on which it disagrees with the table."""
         self._broker_days.update(broker_days)
+        self._sessions.clear()
         return [day for day, opens in broker_days.items() if opens != self.in_table(day)]
 
     def in_table(self, day: date) -> bool:
-        return day in _library_days() and day not in CLOSED_OVERRIDES
+        """Outside the years of the table every day is closed: better no trade than one on a guess."""
+        return (
+            FIRST_DAY <= day <= LAST_DAY
+            and day.weekday() < 5
+            and day not in WEEKDAY_HOLIDAYS
+            and day not in CLOSED_OVERRIDES
+        )
 
     def disagreement(self, day: date) -> bool:
         return day in self._broker_days and self._broker_days[day] != self.in_table(day)
@@ -111,6 +102,12 @@ class TradingCalendar:
         return self.in_table(day) and self._broker_days.get(day, True)
 
     def session(self, day: date) -> Session | None:
+        """None on a day without trading."""
+        if day not in self._sessions:
+            self._sessions[day] = self._make_session(day)
+        return self._sessions[day]
+
+    def _make_session(self, day: date) -> Session | None:
         if not self.is_open(day):
             return None
         late = timedelta(hours=1) if day in EXAM_DAYS else timedelta()

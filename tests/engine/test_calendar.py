@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, time, timedelta
 
 import pytest
 
 from engine.calendar import TradingCalendar
+from engine.holidays import FIRST_DAY, LAST_DAY, WEEKDAY_HOLIDAYS
 from engine.market import KST, Phase
 
 CALENDAR = TradingCalendar()
@@ -76,3 +78,18 @@ def test_neighbours_skip_weekends_and_holidays() -> None:
     assert days[-1] < date(2026, 3, 3)
     assert days == sorted(days)
     assert all(days[i + 1] - days[i] >= timedelta(days=1) for i in range(2))
+
+
+def test_the_table_is_the_library() -> None:
+    import exchange_calendars
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        library = exchange_calendars.get_calendar("XKRX", start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
+        theirs = {stamp.date() for stamp in library.sessions}
+    ours = {
+        day
+        for n in range((LAST_DAY - FIRST_DAY).days + 1)
+        if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5 and day not in WEEKDAY_HOLIDAYS
+    }
+    assert ours == theirs
