@@ -19,6 +19,8 @@ MAXIMUM_CELLS = 200
 FULL_COLOUR = 3.0
 """Percent at which the colour is at its strongest."""
 _STRIP = 42.0
+_FILLED = 0.85
+"""Least share of the map that the cells must fill, the rest being titles."""
 _TOP, _BOTTOM = 150.0, float(TALL - FOOTER - 66)
 
 
@@ -56,8 +58,13 @@ def render_heatmap(heatmap: Heatmap, theme: Theme = DARK) -> Picture:
 
 
 def drawable(cells: tuple[HeatmapCell, ...]) -> list[HeatmapCell]:
-    """The heaviest cells with a usable weight: a treemap cannot hold zero, negative or undefined ones."""
+    """The heaviest cells with a usable weight: a treemap cannot hold zero, negative or undefined ones.
+
+    Nor those far below a pixel beside the heaviest: the layout would divide by what rounds to zero.
+    """
     usable = [cell for cell in cells if math.isfinite(cell.weight) and cell.weight > 0]
+    least = 1e-6 * max((cell.weight for cell in usable), default=0.0)
+    usable = [cell for cell in usable if cell.weight >= least]
     return sorted(usable, key=lambda cell: (-cell.weight, cell.code))[:MAXIMUM_CELLS]
 
 
@@ -74,27 +81,34 @@ def layout(cells: list[HeatmapCell], area: Tile) -> list[SectorTile]:
     """Sectors with their cells. Every cell has the same area per weight, titles notwithstanding.
 
     A title takes room in proportion to its sector's width, which is known only after the layout: the sector sizes are
-    corrected a few times, and what is left over is taken up by the height of the titles.
+    corrected a few times, the best try is kept, and what is left over is taken up by the height of the titles.
     """
     groups: dict[str, list[HeatmapCell]] = {}
     for cell in cells:
         groups.setdefault(cell.sector or "기타", []).append(cell)
     weights = {name: sum(cell.weight for cell in group) for name, group in groups.items()}
     total = sum(weights.values())
+
+    def placed(sizes: dict[str, float]) -> dict[str, Tile]:
+        order = sorted(groups, key=lambda name: (-sizes[name], name))
+        return dict(zip(order, _squares([sizes[name] for name in order], area), strict=True))
+
     strips = {name: _STRIP if weights[name] / total * area.area > 22_000 else 3.0 for name in groups}
     room = dict.fromkeys(groups, 0.0)
+    best, density = placed(weights), 0.0
     for _ in range(12):
         scale = (area.area - sum(room.values())) / total
-        sizes = {name: weights[name] * scale + room[name] for name in groups}
-        order = sorted(groups, key=lambda name: (-sizes[name], name))
-        tiles = dict(zip(order, _squares([sizes[name] for name in order], area), strict=True))
+        tiles = placed({name: weights[name] * scale + room[name] for name in groups})
+        # Area per weight, one for all: the largest that leaves every title at least most of its height.
+        reached = min((tiles[name].area - 0.8 * strips[name] * tiles[name].width) / weights[name] for name in groups)
+        if reached > density:
+            best, density = tiles, reached
         room = {name: 0.5 * room[name] + 0.5 * strips[name] * tiles[name].width for name in groups}
-    # One density for all, the largest that leaves every title at least most of its height.
-    density = min((tiles[name].area - 0.8 * strips[name] * tiles[name].width) / weights[name] for name in groups)
+    if density < _FILLED * area.area / total:  # the layout jumped between tries: better without titles
+        best, density = placed(weights), area.area / total
     result = []
-    for name in order:
-        tile = tiles[name]
-        strip = (tile.area - density * weights[name]) / tile.width
+    for name, tile in best.items():
+        strip = max(0.0, (tile.area - density * weights[name]) / tile.width)
         inner = Tile(tile.left, tile.top + strip, tile.right, tile.bottom)
         squares = _squares([cell.weight for cell in groups[name]], inner)
         result.append(SectorTile(name, tile, strip, tuple(zip(groups[name], squares, strict=True))))

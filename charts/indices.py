@@ -29,7 +29,7 @@ def build_indices(panel: IndexPanel, theme: Theme = DARK) -> Canvas:
         canvas.message(
             height / 2 - 40, "지수를 받지 못했습니다", "이 연결에서는 지수를 제공하지 않거나 아직 받지 못했습니다."
         )
-        canvas.alt = "지수 없음."
+        canvas.alt = "지수를 받지 못했습니다."
         return canvas
     top = 116.0
     row = (height - FOOTER - top) / max(len(panel.indices), 2)
