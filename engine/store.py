@@ -216,7 +216,7 @@ class AsyncStore:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Future[Any]] = set()
-        self._broken = ""
+        self._broken = self._fenced = ""
 
     @classmethod
     async def open(cls, path: Path, clock: MarketClock) -> AsyncStore:
@@ -247,6 +247,8 @@ class AsyncStore:
 
     async def _write(self, statements: tuple[Statement, ...], guard: Statement | None) -> None:
         async with self._clock.hold("journal write"), self._turn:
+            if self._fenced:
+                raise FenceLost(self._fenced)
             if self._broken:
                 raise JournalUnavailable(self._broken)
             committing = False
@@ -270,7 +272,7 @@ class AsyncStore:
                 raise said from error
             except FenceLost as error:
                 await self._roll_back()
-                self._broken = str(error)
+                self._fenced = str(error)
                 raise
 
     async def _roll_back(self) -> None:

@@ -25,7 +25,7 @@ from engine.orders import risk, sql
 from engine.orders.journal import Journal
 from engine.orders.ledger import Change, Ledger
 from engine.orders.values import CommandState, Latch, MarketView, OrderIntent, OrderRecord, OrderState
-from engine.store import FenceLost, Statement
+from engine.store import FenceLost, JournalUnavailable, Statement
 
 
 class Core:
@@ -87,6 +87,13 @@ class Core:
             self.tell_trouble(str(error))
             return
         self.tell_trouble(self.journal.trouble)
+
+    async def note(self, statement: Statement) -> None:
+        """Write something that may be lost where the disk refuses it: it explains, nothing rests on it."""
+        try:
+            await self.journal.write([statement])
+        except JournalUnavailable as error:
+            self.tell_trouble(str(error))
 
     def tell_trouble(self, trouble: str) -> None:
         if trouble and trouble != self._told:

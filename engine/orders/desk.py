@@ -44,7 +44,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RECONCILE_SECONDS: Final = 60.0
+LATE_RECONCILE_SECONDS: Final = 300.0
 CLOSED_RECONCILE_SECONDS: Final = 900.0
+NO_TRADING: Final = frozenset({Phase.CLOSED, Phase.AFTER_CLOSE})
 LOSS_CHECK_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 5.0
 STOP_FILE_SECONDS: Final = 0.5
@@ -217,11 +219,9 @@ class OrderDesk:
 
     def orders(self, day: date) -> tuple[OrderRecord, ...]:
         """Orders of one of the last seven days (older ones: ``journal.orders``), in order of their numbers."""
-        if day == self._ledger.day:
-            found = tuple(self._ledger.orders.values())
-        else:
-            found = self._ledger.past.get(day, ((), (), ()))[0]
-        return tuple(sorted((o for o in found if o.day == day), key=lambda o: o.order_id))
+        found = {order.order_id: order for order in self._ledger.past.get(day, ((), (), ()))[0]}
+        found |= self._ledger.orders  # what was still open then may have moved on since
+        return tuple(found[key] for key in sorted(found) if found[key].day == day)
 
     def trades(self, day: date) -> tuple[Trade, ...]:
         if day == self._ledger.day:
@@ -419,8 +419,7 @@ class OrderDesk:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """What was decided at this market time on which inputs. A full disk loses the note, never the trading loop."""
-        statement = sql.add_decision(self._core.now(), code, kind, score, input_digest, detail or {})
-        await self._core.record([statement])
+        await self._core.note(sql.add_decision(self._core.now(), code, kind, score, input_digest, detail or {}))
 
     async def record_audit(
         self,
@@ -431,7 +430,8 @@ class OrderDesk:
         decision: str,
         reason: str,
     ) -> None:
-        await self._core.record([sql.add_audit(self._core.now(), actor, platform, verb, arguments, decision, reason)])
+        """Who asked for what, and what came of it."""
+        await self._core.note(sql.add_audit(self._core.now(), actor, platform, verb, arguments, decision, reason))
 
     async def journal_hash(self, day: date) -> str:
         return await self._journal.digest(day)
@@ -506,17 +506,21 @@ class OrderDesk:
 
     async def _watch_account(self) -> None:
         while True:
-            quiet = self._core.market.phase() is Phase.CLOSED and not self._ledger.open_orders()
-            await self._clock.sleep(CLOSED_RECONCILE_SECONDS if quiet and self.ready else RECONCILE_SECONDS)
+            seconds = RECONCILE_SECONDS
+            if self._core.market.phase() in NO_TRADING and self.ready:
+                seconds = LATE_RECONCILE_SECONDS if self._ledger.open_orders() else CLOSED_RECONCILE_SECONDS
+            await self._clock.sleep(seconds)
             report = await self.reconcile()
             if not report.complete:
                 logger.warning("잔고 대조를 마치지 못했습니다: %s", report.reason)
 
     async def _watch_losses(self) -> None:
         while True:
+            if self._core.market.phase() in NO_TRADING:
+                await self._clock.sleep(RECONCILE_SECONDS)
+                continue
+            await self._core.check_losses()
             await self._clock.sleep(LOSS_CHECK_SECONDS)
-            if self._core.market.phase() is not Phase.CLOSED:
-                await self._core.check_losses()
 
     async def _beat(self) -> None:
         """On the wall: another process looks at the heartbeat, and a person waits for the stop file to work."""

@@ -339,8 +339,8 @@ class Reconciler:
     async def _reconcile(self) -> ReconcileReport:
         core, ledger = self._core, self._core.ledger
         today = core.clock.today()
+        await self._finish_old_days(today)
         if ledger.day != today:
-            await self._finish_old_days(today)
             ledger.roll(today)
         listing, reason = await self.read(today)
         if listing is None:

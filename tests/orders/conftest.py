@@ -178,7 +178,7 @@ async def rig_at(path: Path, start: datetime = START, **more: Any) -> AsyncItera
         try:
             yield rig
         finally:
-            if rig.desk is not None and rig.desk._journal.writer:
+            if rig.desk is not None and rig.desk._journal._lock.held:
                 await rig.kill()
             collector.cancel()
             driver.cancel()

@@ -218,7 +218,7 @@ class FakeBroker:
         quantity = min(quantity or row.remaining, row.remaining)
         if not quantity:
             return
-        price = price or row.price
+        price = price or row.price or 70_000
         value = row.filled_value + quantity * price
         filled = row.filled + quantity
         new = replace(
