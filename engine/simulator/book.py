@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.krx import PriceLimits, ceil_to_tick, floor_to_tick, on_tick, step_ticks
+from engine.krx import PriceLimits, ceil_to_tick, floor_to_tick, on_tick, step_ticks, tick_size
 from engine.market import BookLevel, SecurityKind, Shares, Won
 from engine.simulator.day import StockDay, mix
 
@@ -74,11 +74,10 @@ def draw(day: StockDay, index: int, second: int) -> DrawnBook:
     for level in range(LEVELS):
         if ask and day.limits.lower <= ask <= day.limits.upper:
             asks.append(BookLevel(ask, _quantity(day, ask, level, breath, index, locked)))
-            ask = step_ticks(ask, 1, kind)
+            ask += tick_size(ask, kind)
         if bid and day.limits.lower <= bid <= day.limits.upper:
             bids.append(BookLevel(bid, _quantity(day, bid, level, breath, index, locked)))
-            below = step_ticks(bid, -1, kind)
-            bid = below if below < bid else 0
+            bid -= tick_size(bid - 1, kind) if bid > 1 else bid
     return DrawnBook(tuple(asks), tuple(bids))
 
 

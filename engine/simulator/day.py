@@ -154,7 +154,7 @@ class StockDay:
 
     def at(self, second: int) -> int:
         """Index of the last print at or before ``second``; −1 before the first."""
-        return int(np.searchsorted(self.second, second, side="right")) - 1
+        return int(self.second.searchsorted(second, "right")) - 1
 
     def last_price(self, index: int) -> Won:
         return int(self.price[index]) if index >= 0 else self.base
@@ -294,7 +294,7 @@ class IndexDay:
         self.previous_volume = int(history.volume[-1]) if len(history) else 0
 
     def at(self, second: int) -> int:
-        return int(np.searchsorted(self.second, second, side="right")) - 1
+        return int(self.second.searchsorted(second, "right")) - 1
 
     def volume_until(self, position: int) -> int:
         """Thousand shares traded up to a print: a full day trades as much as the day before."""

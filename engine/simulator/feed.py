@@ -30,6 +30,7 @@ class Feed:
         self._sent: dict[Code, int] = {}
         self._index_sent: dict[Index, int] = {}
         self._beat: dict[Code, int] = {}
+        self._due: dict[Code, int] = {}
         self._codes: list[Code] = []
         self._indices: list[Index] = []
 
@@ -38,6 +39,7 @@ class Feed:
         self._sent.clear()
         self._index_sent.clear()
         self._beat.clear()
+        self._due.clear()
         self.watch()
 
     def watch(self) -> None:
@@ -48,8 +50,9 @@ class Feed:
         for code in self._codes:
             if code not in self._sent and (day := self.floor.day(code)) is not None:
                 self._sent[code], self._beat[code] = day.at(second), second
+                self._due[code] = self._next_of(day, self._sent[code], second, second)
         for code in [code for code in self._sent if code not in self._codes]:
-            del self._sent[code], self._beat[code]
+            del self._sent[code], self._beat[code], self._due[code]
         for index in self._indices:
             if index not in self._index_sent:
                 self._index_sent[index] = self.floor.index(index).at(second)
@@ -61,11 +64,7 @@ class Feed:
         session = self.floor.timetable.session()
         if session is None or self.floor.played_day() != session.day:
             return session.order_start if session and self.floor.timetable.now() < session.order_start else None
-        second = self.floor.second()
-        upcoming = _NEVER
-        for code in self._codes:
-            if (day := self.floor.day(code)) is not None and code in self._sent:
-                upcoming = min(upcoming, self._next_of(day, self._sent[code], self._beat[code], second))
+        upcoming = min(self._due.values(), default=_NEVER)
         for code in self.exchange.live_codes():
             upcoming = min(upcoming, self.exchange.next_second(code) or _NEVER)
         for index in self._indices:
@@ -96,12 +95,14 @@ class Feed:
         if session is None or self.floor.played_day() != session.day:
             return
         second = self.floor.second()
-        for code in sorted({*self._codes, *self.exchange.live_codes()}):
+        due = [code for code in self._codes if self._due.get(code, _NEVER) <= second]
+        for code in sorted({*due, *self.exchange.live_codes()}):
             self.exchange.catch_up(code)
-        for code in self._codes:
+        for code in due:
             day = self.floor.day(code)
             if day is not None:
                 self._play_stock(day, second)
+                self._due[code] = self._next_of(day, self._sent[code], self._beat[code], second)
         for index in self._indices:
             self._play_index(index, second)
 

@@ -40,6 +40,7 @@ class Floor:
         self._days: dict[Code, StockDay] = {}
         self._indices: dict[Index, IndexDay] = {}
         self._played: date | None = None
+        self._valid_from = self._valid_until = timetable.now()
 
     @property
     def stocks(self) -> Iterable[Stock]:
@@ -52,13 +53,19 @@ class Floor:
         """Drop the day's columns: the next question builds those of the day then played."""
         self._days.clear()
         self._indices.clear()
+        self._played = None
 
     def played_day(self) -> date:
         """The trading date whose prices are shown: today, or before the first session of the day the last one."""
+        now = self.timetable.now()
+        if self._played is not None and self._valid_from <= now < self._valid_until:
+            return self._played
         day = self.timetable.last_trading_day()
+        self._valid_from, self._valid_until = now, self.timetable.next_turn()
         if day != self._played:
             self._played = day
-            self.forget()
+            self._days.clear()
+            self._indices.clear()
         return day
 
     def second(self) -> int:

@@ -72,6 +72,13 @@ class Timetable:
         """T+2 in trading days."""
         return self.calendar.next_day(self.calendar.next_day(day))
 
+    def next_turn(self) -> datetime:
+        """When the day that is shown may change: the start of orders, else midnight."""
+        now, session = self.now(), self.session()
+        if session is not None and now < session.order_start:
+            return session.order_start
+        return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
     def last_trading_day(self) -> date:
         """Today where the exchange trades or has traded, else the day before that did."""
         session = self.session()
