@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.scoring.kernels import (
+    GAP_COLUMNS,
     Floats,
     Integers,
     average_true_range,
@@ -36,14 +37,14 @@ HISTOGRAM = 6
 ATR = 7
 BAND = 8
 GAP = 13
-BLOCK = 21
-HIGH, LOW, CLOSE, COUNT, MIDDLE, DEVIATION = 25, 26, 27, 28, 29, 30
-DAILY_FACTS = 31
+BLOCK = 23
+HIGH, LOW, CLOSE, COUNT, MIDDLE, DEVIATION = 27, 28, 29, 30, 31, 32
+DAILY_FACTS = 33
 # Columns of fifteen-minute facts.
 F_ATR, F_CLOSE, F_COUNT = 0, 1, 2
 F_GAP = 3
-UP_KIND, UP_AGE, DOWN_KIND, DOWN_AGE = 11, 12, 13, 14
-FIFTEEN_FACTS = 15
+UP_KIND, UP_AGE, DOWN_KIND, DOWN_AGE = 13, 14, 15, 16
+FIFTEEN_FACTS = 17
 # Columns of points.
 P_RSI, P_MACD, P_BOLLINGER, P_DAILY_FVG, P_ORDER_BLOCK = range(5)
 P_FIFTEEN_FVG, P_STRUCTURE = range(2)
@@ -163,7 +164,7 @@ def daily_facts(high: Floats, low: Floats, close: Floats, emit_from: int) -> Flo
         out[t, MACD] = line[t]
         out[t, HISTOGRAM] = histogram[t]
         out[t, ATR] = atr[t]
-        out[t, GAP : GAP + 8] = gaps[t]
+        out[t, GAP : GAP + GAP_COLUMNS] = gaps[t]
         out[t, BLOCK : BLOCK + 4] = blocks[t]
         out[t, HIGH] = high[t]
         out[t, LOW] = low[t]
@@ -214,7 +215,7 @@ def fifteen_facts(high: Floats, low: Floats, close: Floats, session: Integers, e
         out[t, F_ATR] = atr[t]
         out[t, F_CLOSE] = close[t]
         out[t, F_COUNT] = t + 1
-        out[t, F_GAP : F_GAP + 8] = gaps[t]
+        out[t, F_GAP : F_GAP + GAP_COLUMNS] = gaps[t]
         if up >= 0:
             out[t, UP_KIND] = events[up, 2]
             out[t, UP_AGE] = t - events[up, 0]

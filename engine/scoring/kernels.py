@@ -199,6 +199,7 @@ def bands(close: Floats, period: int, emit_from: int) -> tuple[Floats, Floats]:
 # ---------------------------------------------------------------- fair value gaps
 
 GAP_DISTANCE, GAP_EDGE, GAP_TOUCH, GAP_BIRTH = range(4)
+GAP_FAR, GAP_COLUMNS = 8, 10
 """Columns of one side of ``gap_facts``: distance/ATR and edge of the nearest gap, ages of youngest touch and birth."""
 
 
@@ -214,12 +215,12 @@ def gap_facts(
     most: int,
     emit_from: int,
 ) -> Floats:
-    """Rows of (bullish 4, bearish 4) facts, see GAP_*. ``session`` equal everywhere turns the overnight rule off.
+    """Rows of (bullish 4, bearish 4, far edges of both) facts, see GAP_*. ``session`` equal everywhere turns the overnight rule off.
 
     The bearish side is the bullish one on mirrored prices, which is how it is computed.
     """
     count = len(close)
-    out = np.full((count, 8), np.nan)
+    out = np.full((count, GAP_COLUMNS), np.nan)
     bottom = np.empty(most + 1)
     top = np.empty(most + 1)
     born = np.empty(most + 1, np.int64)
@@ -260,14 +261,18 @@ def gap_facts(
             if t < emit_from or live == 0:
                 continue
             highest = top[0]
+            far = bottom[0]
             youngest = born[0]
             last_touch = touched[0]
             for j in range(1, live):
-                highest = max(highest, top[j])
+                if top[j] > highest or (top[j] == highest and bottom[j] > far):
+                    highest = top[j]
+                    far = bottom[j]
                 youngest = max(youngest, born[j])
                 last_touch = max(last_touch, touched[j])
             out[t, 4 * side] = (sign * close[t] - highest) / atr[t]
             out[t, 4 * side + 1] = sign * highest
+            out[t, 8 + side] = sign * far
             if last_touch >= 0:
                 out[t, 4 * side + 2] = t - last_touch
             out[t, 4 * side + 3] = t - youngest
