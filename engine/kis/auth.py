@@ -90,6 +90,11 @@ class Access:
         """True where this token was refused and no new one was issued since."""
         return bool(self._refused) and self._refused == text
 
+    @property
+    def seconds_to_issue(self) -> float:
+        """How long no new token may be asked for."""
+        return max(0.0, (self._ask_after - self._clock.now()).total_seconds())
+
     def _good(self) -> _Token | None:
         token = self._token
         if token is None or token.text == self._refused or self._clock.now() >= token.expires - RENEW_BEFORE:

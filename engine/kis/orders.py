@@ -39,7 +39,6 @@ from engine.market import KST, Side
 
 RATE_REFUSAL = "호출 한도"
 TOKEN_REFUSAL = "접근토큰 거절"
-TOKEN_PAUSE = 61.0
 
 
 def outcome_of(answer: RawAnswer, now: datetime) -> Outcome:
@@ -143,11 +142,11 @@ class OrderCommands:
         except BrokerError as problem:
             return _no_token(problem)
         if rest.access.refused(token):
-            return NotSent(TOKEN_REFUSAL, TOKEN_PAUSE)
+            return NotSent(TOKEN_REFUSAL, rest.access.seconds_to_issue)
         outcome = await self._send(call, token, body)
         if isinstance(outcome, NotSent) and outcome.reason == TOKEN_REFUSAL:
             rest.access.refuse(token)
-            return NotSent(TOKEN_REFUSAL, TOKEN_PAUSE)
+            return NotSent(TOKEN_REFUSAL, rest.access.seconds_to_issue)
         return outcome
 
     async def _send(self, call: wire.Call, token: str, body: Mapping[str, str]) -> Outcome:

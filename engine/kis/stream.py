@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from engine.broker import BrokerError, Channel, StreamEvent, StreamLost, StreamRestored
+from engine.broker import BrokerError, Channel, ChannelKind, StreamEvent, StreamLost, StreamRestored
 from engine.clock import MarketClock, seeded, wall_timeout
 from engine.kis.auth import Access
 from engine.kis.frames import FrameParser
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_WALL_SECONDS = 2.0
 """How long a registration may keep market time from moving while its answer is awaited."""
+UNANSWERED = 3
+"""So many registrations without an answer end a pass: the session may be dead, and each one costs time."""
 FIRST_BACK_OFF, LONGEST_BACK_OFF, BUSY_KEY_BACK_OFF = 1.0, 30.0, 20.0
 CLOSE_WALL_SECONDS = 3.0
 
@@ -72,6 +74,7 @@ class KisStream:
         self._attempts = 0
         self._runner: asyncio.Task[None] | None = None
         self._closing = False
+        self._warned = False
 
     @property
     def channels(self) -> frozenset[Channel]:
@@ -101,7 +104,8 @@ class KisStream:
 
     async def set_channels(self, wanted: Sequence[Channel]) -> None:
         """Make the registrations equal ``wanted``, most important first; what does not fit is left out."""
-        self._wanted = tuple(dict.fromkeys(wanted))[: self._limits.registrations]
+        possible = [channel for channel in dict.fromkeys(wanted) if self._possible(channel)]
+        self._wanted = tuple(possible[: self._limits.registrations])
         self._refused &= set(self._wanted)
         if self._closing:
             return
@@ -109,6 +113,14 @@ class KisStream:
             self._runner = asyncio.create_task(self._run(), name="kis stream")
             self._runner.add_done_callback(self._ended)
         await self._register()
+
+    def _possible(self, channel: Channel) -> bool:
+        if channel.kind is not ChannelKind.NOTICE or self._credentials.hts_id:
+            return True
+        if not self._warned:
+            self._warned = True
+            logger.warning("HTS 아이디가 없어 체결 통보를 받을 수 없습니다: 주문 상태는 조회로만 확인합니다")
+        return False
 
     async def close(self) -> None:
         """Close with a handshake and end ``events``."""
@@ -144,7 +156,7 @@ class KisStream:
     def _pause(self) -> float:
         self._attempts += 1
         pause: float = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2.0 ** min(self._attempts - 1, 8))
-        if self._fault == KEY_IN_USE:
+        if KEY_IN_USE in self._fault:
             pause = max(pause, BUSY_KEY_BACK_OFF)
         return pause * (1.0 + 0.25 * float(seeded("kis-stream", self._attempts).random()))
 
@@ -247,16 +259,22 @@ class KisStream:
         """Bring the session's registrations to what is wanted: first take away, then add."""
         async with self._registering:
             names = self._names()
+            unanswered = 0
             for name in [name for name in self._registered if name not in names]:
-                await self._ask(name, self._registered[name], subscribe=False)
+                unanswered += not await self._ask(name, self._registered[name], subscribe=False)
+                if unanswered >= UNANSWERED:
+                    return
             for name, channel in self._names().items():
                 if name not in self._registered and channel not in self._refused:
-                    await self._ask(name, channel, subscribe=True)
+                    unanswered += not await self._ask(name, channel, subscribe=True)
+                    if unanswered >= UNANSWERED:
+                        return
 
-    async def _ask(self, name: tuple[str, str], channel: Channel, *, subscribe: bool) -> None:
+    async def _ask(self, name: tuple[str, str], channel: Channel, *, subscribe: bool) -> bool:
+        """Register or take away one channel. False where no answer came."""
         socket = self._socket
         if socket is None:
-            return
+            return False
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers[name] = future
         if subscribe:
@@ -267,7 +285,7 @@ class KisStream:
                 async with wall_timeout(ANSWER_WALL_SECONDS):
                     answer = await future
         except (OSError, ConnectionClosed):  # OSError: also no answer in time
-            return  # the watchdog or the next session asks again
+            return False  # the watchdog or the next session asks again
         finally:
             self._answers.pop(name, None)
         if subscribe and answer.registered:
@@ -280,12 +298,13 @@ class KisStream:
             if subscribe:
                 self._refused.add(channel)
         await self._clock.sleep(self._limits.registration_spacing)
+        return True
 
     def _answered(self, answer: Answer) -> None:
         if answer.session_key is not None:
             self._parser.key = answer.session_key
         if answer.code == KEY_IN_USE:
-            self._fault = KEY_IN_USE
+            self._fault = f"같은 앱키의 실시간 접속이 아직 남아 있습니다 ({KEY_IN_USE})"
         elif answer.code in BAD_APPROVAL:
             self._fault = f"실시간 접속키가 거절되었습니다 ({answer.code})"
         future = self._answers.get((answer.tr_id, answer.key))
