@@ -96,6 +96,7 @@ class Rest:
             web.get(f"{base}/applications/{{application}}/commands", self._guard(self._commands)),
             web.post(f"{base}/interactions/{{interaction}}/{{token}}/callback", self._guard(self._callback, bot=False)),
             web.post(hook, self._guard(self._follow_up, bot=False)),
+            web.post(hook.replace("/v10", ""), self._guard(self._follow_up, bot=False)),
             web.get(hook + "/messages/{message}", self._guard(self._read_original, bot=False)),
             web.patch(hook + "/messages/{message}", self._guard(self._edit_original, bot=False)),
             web.delete(hook + "/messages/{message}", self._guard(self._delete_original, bot=False)),

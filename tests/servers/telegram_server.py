@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from engine.clock import monotonic, wall_now, wall_timeout
-from tests.servers.telegram_server_api import GROUP_ID, TEST_TOKEN, Fault, Person, Press, Shown, TelegramApi
+from tests.servers.telegram_server_api import GROUP_ID, OWNER_ID, TEST_TOKEN, Fault, Person, Press, Shown, TelegramApi
 
 WAIT_SECONDS = 10.0
 
@@ -179,4 +179,4 @@ class TelegramServer(TelegramApi):
         return fault
 
 
-__all__ = ["GROUP_ID", "TEST_TOKEN", "Person", "Press", "Shown", "TelegramServer"]
+__all__ = ["GROUP_ID", "OWNER_ID", "TEST_TOKEN", "Person", "Press", "Shown", "TelegramServer"]

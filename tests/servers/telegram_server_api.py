@@ -29,8 +29,8 @@ OWNER_ID = 5_000_001
 STRANGER_ID = 5_000_002
 GROUP_ID = -1_000_777
 BOT_ID = 7_777_777
-# Not the shape of a real token (digits, colon, 35 characters): the number is far too short.
-TEST_TOKEN = "1:test-loopback-telegram"
+# A real one begins with digits.
+TEST_TOKEN = "test:loopback-telegram-0123456789abcdefgh"
 
 
 @dataclass(frozen=True, slots=True)
