@@ -102,9 +102,17 @@ class Screener:
     # -- what others ask
 
     async def screen(
-        self, held: Sequence[Code] = (), watched: Sequence[Code] = (), progress: Progress | None = None
+        self,
+        held: Sequence[Code] = (),
+        watched: Sequence[Code] = (),
+        progress: Progress | None = None,
+        *,
+        fetch_minutes: bool = True,
     ) -> ScreeningReport:
-        """Score the market now. A stock that could not be read is named in ``failed`` and does not stop the rest."""
+        """Score the market now. A stock that could not be read is named in ``failed`` and does not stop the rest.
+
+        Without ``fetch_minutes`` the fifteen-minute bars at hand have to do: before the open nothing is bought anyway.
+        """
         began, started = self._clock.now(), monotonic()
         await self._ready()
         round_ = _Round(began, [], {}, {}, {}, "", progress or _silent)
@@ -112,7 +120,7 @@ class Screener:
         await self._read_daily(round_)
         await self._sweep(round_, held, watched)
         ranked = await self._first_ranking(round_)
-        live = await self._read_fifteen(round_, ranked, held, watched)
+        live = await self._read_fifteen(round_, ranked, held, watched, fetch_minutes)
         scores = await self._score(round_, live)
         best = await self._second_stage(round_, scores)
         now = self._clock.now()
@@ -265,7 +273,12 @@ class Screener:
             return [code for _, _, code in await asyncio.to_thread(work)]
 
     async def _read_fifteen(
-        self, round_: _Round, ranked: Sequence[Code], held: Sequence[Code], watched: Sequence[Code]
+        self,
+        round_: _Round,
+        ranked: Sequence[Code],
+        held: Sequence[Code],
+        watched: Sequence[Code],
+        fetch_minutes: bool,
     ) -> list[Code]:
         limit = self.settings.live_candidates
         if len(round_.quotes) < len(ranked) and "개별" in round_.price_source:
@@ -273,7 +286,8 @@ class Screener:
         usable = set(ranked)
         first = [code for code in (*sorted(held), *sorted(watched)) if code in usable]
         live = list(dict.fromkeys([*first, *ranked[:limit]]))
-        await self._each(round_, "15분봉", live, self._candles.backfill)
+        if fetch_minutes:
+            await self._each(round_, "15분봉", live, self._candles.backfill)
         return live
 
     async def _score(self, round_: _Round, live: Sequence[Code]) -> list[Score]:

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 ENTRY_PATIENCE_SECONDS = 60.0
 """How long a buy limit may rest before its unfilled rest is cancelled."""
 STREAMED_CANDIDATES = 24
+OPENING_GRACE = timedelta(seconds=3)
 
 
 @dataclass(slots=True)
@@ -143,6 +144,7 @@ class Trader:
             group.create_task(self._follow_fills(), name="trader-fills")
             group.create_task(self._close_out(), name="trader-close-out")
             group.create_task(self._first_screening(), name="trader-start")
+            group.create_task(self._opening_round(), name="trader-open")
             group.create_task(self._subscribe_first(), name="trader-subscribe")
 
     async def _subscribe_first(self) -> None:
@@ -154,6 +156,17 @@ class Trader:
             self._wake.clear()
             if self.running:
                 await self._guarded("선별", self._decide)
+
+    async def _opening_round(self) -> None:
+        """Right after the open: fetch the minutes of the best stocks, well before the first bar ends."""
+        while True:
+            now = self._clock.now()
+            session = self._calendar.session(now.date())
+            if session is None or now >= session.open:
+                session = self._calendar.session(self._calendar.next_day(now.date()))
+            assert session is not None
+            await self._clock.sleep_until(session.open + OPENING_GRACE, priority=20)
+            await self._guarded("개장 선별", self._decide)
 
     async def _bar_closed(self, end: datetime) -> None:
         await self._guarded("봉 마감 처리", lambda: self._after_bar(end))
@@ -184,7 +197,8 @@ class Trader:
 
     async def _screen_and_enter(self, session: Session) -> None:
         held = [position.code for position in self._desk.positions()]
-        report = await self._screener.screen(held, list(self._watched()))
+        open_now = self._clock.now() >= session.open
+        report = await self._screener.screen(held, list(self._watched()), fetch_minutes=open_now)
         self.last_report = report
         self.counts.screenings += 1
         self.counts.evaluated += report.evaluated
