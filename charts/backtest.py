@@ -11,7 +11,7 @@ from charts import Picture
 from charts.canvas import MARGIN, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import amount, number, percent, signed
 from charts.heatmap import cell_colour
-from charts.lettering import wrap
+from charts.lettering import first_fitting, wrap
 from charts.parts import DISCLAIMER, gutter_for, padded, price_axis, title_header
 from charts.portfolio import drawdown
 from charts.theme import DARK, Theme
@@ -202,7 +202,7 @@ def _months(canvas: Canvas, months: dict[tuple[int, int], float], years: list[in
             x = MARGIN + _LEFT_COLUMN + (month - 1) * wide
             fill = cell_colour(value / 2, theme)
             canvas.panel(x + 1, y, x + wide - 1, y + 46, fill)
-            text = signed(value, 1) if abs(value) < 9.95 else signed(value)
+            text = first_fitting((signed(value, 1) if abs(value) < 9.95 else signed(value), "999↑"), SMALL, wide - 4)
             canvas.centred(
                 x + wide / 2,
                 y + 23,

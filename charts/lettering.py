@@ -6,6 +6,7 @@ text (tests read it like any other), drawn from a mask that FreeType makes in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +46,11 @@ def text_width(text: str, size: float, weight: Weight = "regular") -> float:
     return size * sum(_advance(character, weight) for character in text)
 
 
+def first_fitting(choices: Sequence[str], size: float, width: float, weight: Weight = "regular") -> str:
+    """The first of ``choices`` (longest first) that fits ``width`` pixels, else the last."""
+    return next((text for text in choices if text_width(text, size, weight) <= width), choices[-1])
+
+
 def shorten(text: str, size: float, width: float, weight: Weight = "regular") -> str:
     """``text`` cut with … to fit ``width`` pixels, by measured width."""
     if text_width(text, size, weight) <= width:
@@ -79,13 +85,13 @@ def wrap(text: str, size: float, width: float, lines: int, weight: Weight = "reg
     return rows
 
 
-@lru_cache(maxsize=2048)
-def _mask(text: str, size: float, weight: Weight) -> tuple[NDArray[np.uint16], int, int]:
+@lru_cache(maxsize=512)
+def _mask(text: str, size: float, weight: Weight) -> tuple[NDArray[np.uint8], int, int]:
     """Coverage 0..255, and its offset from the pen on the baseline."""
     face = _face(size, weight)
     mask, (left, top) = face.getmask2(text, mode="L", anchor="ls")
     width, height = mask.size
-    return np.frombuffer(bytes(mask), np.uint8).reshape(height, width).astype(np.uint16), int(left), int(top)
+    return np.frombuffer(bytes(mask), np.uint8).reshape(height, width), int(left), int(top)
 
 
 class Label(Text):
@@ -96,7 +102,7 @@ class Label(Text):
         self.pixels = size
         self.weight: Weight = weight
 
-    def _placed(self) -> tuple[NDArray[np.uint16], int, int]:
+    def _placed(self) -> tuple[NDArray[np.uint8], int, int]:
         mask, left, top = _mask(self.get_text(), self.pixels, self.weight)
         x, y = self.get_position()
         align = self.get_horizontalalignment()

@@ -7,7 +7,7 @@ import numpy as np
 from charts import Picture
 from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas, Plot
 from charts.formatting import number, percent, shares
-from charts.lettering import text_width
+from charts.lettering import first_fitting, text_width
 from charts.parts import HEADER, stock_header
 from charts.theme import DARK, Theme, blend
 from engine.market import BookLevel, Side, Won
@@ -96,7 +96,9 @@ def _row(
     fill = blend(theme.background, colour, 0.30 if theme.background < "#8" else 0.22)
     canvas.boxes(np.array([box]), fill, f"bar {side.value} {level.price}", 2)
     text_x = PRICE_LEFT - 12 if ask else WIDTH - MARGIN - 12
-    canvas.centred(text_x, centre, number(level.quantity), _SIZE, align="right", name=f"quantity {side.value}", on=fill)
+    room = PRICE_LEFT - MARGIN - (110 if own else 16)
+    quantity = first_fitting((number(level.quantity), shares(level.quantity)), _SIZE, room)
+    canvas.centred(text_x, centre, quantity, _SIZE, align="right", name=f"quantity {side.value}", on=fill)
     move = level.price - quote.previous_close if quote.previous_close else 0
     tone = theme.signed(move)
     last = level.price == quote.price
@@ -134,10 +136,8 @@ def _row(
     if own:
         left = sum(order.quantity - order.filled for order in own)
         x = MARGIN + 6 if ask else PRICE_RIGHT + 12
-        label = f"내 {shares(left)}주"
-        room = PRICE_LEFT - MARGIN - text_width(number(level.quantity), _SIZE) - 40
-        if text_width(label, SMALL, "bold") + 20 > room:
-            label = "내 주문"
+        room = PRICE_LEFT - MARGIN - text_width(quantity, _SIZE) - 56
+        label = first_fitting((f"내 {shares(left)}주", "내 주문", "내"), SMALL, room, "bold")
         canvas.tag(x + 8, centre, label, theme.background, theme.accent, name="own order")
 
 
@@ -191,7 +191,12 @@ def _below(canvas: Canvas, chart: BookChart, middle: float, elsewhere: list[Orde
         canvas.text(left, y, "호가 차이", 32, theme.secondary, name="figure word")
         canvas.text(right, y, f"{number(book.best_ask - book.best_bid)}원", 34, align="right", name="spread")
         y += 60
-    for order in elsewhere[:4]:
+    end = middle + LEVELS * ROW
+    for position, order in enumerate(elsewhere):
+        rest = len(elsewhere) - position
+        if y + (42 if rest == 1 else 136) > end - 8:  # the last one needs no room for the count
+            canvas.text(left, y, f"외 내 주문 {rest}건", 32, theme.secondary, name="own more", width=right - left)
+            break
         open_quantity = order.quantity - order.filled
         price = f"{number(order.price)}원" if order.price else "시장가"
         colour = theme.up if order.side is Side.BUY else theme.down

@@ -45,10 +45,13 @@ def build_portfolio(view: PortfolioView, theme: Theme = DARK) -> Canvas:
         ("평가손익", profit, percent(100 * profit / cost) if cost else ""),
         ("오늘 실현", view.realised_today, ""),
     )
+    full = " ".join(f"{word} {signed(value)}원 {rate}" for word, value, rate in figures)
+    compact = text_width(full, 36, "bold") > WIDTH - 2 * MARGIN - 60
     x: float = MARGIN
     for word, value, rate in figures:
+        money = f"{'+' if value > 0 else ''}{amount(value)}" if compact else signed(value)
         x += canvas.text(x, 216, word, 34, theme.secondary, name="word") + 14
-        x += canvas.text(x, 216, f"{signed(value)}원 {rate}".strip(), 36, theme.signed(value), "bold", name=word) + 36
+        x += canvas.text(x, 216, f"{money}원 {rate}".strip(), 36, theme.signed(value), "bold", name=word) + 36
     y = _allocation(canvas, view, 246.0)
     ranked = sorted(view.positions, key=lambda position: -position.value)
     y = _positions(canvas, ranked, y)

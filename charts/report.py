@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from charts import Picture
 from charts.canvas import FOOTER, MARGIN, SHORT, SMALL, TALL, WIDTH, Canvas
-from charts.formatting import number, percent, signed
+from charts.formatting import amount, number, percent, signed
 from charts.heatmap import cell_colour
-from charts.lettering import shorten, text_width, wrap
+from charts.lettering import first_fitting, shorten, text_width, wrap
 from charts.news import authored
 from charts.parts import title_header
 from charts.theme import DARK, Theme
@@ -29,7 +29,9 @@ def build_report(card: ReportCard, theme: Theme = DARK) -> Canvas:
     change = 100 * (summary.equity_end / summary.equity_start - 1) if summary.equity_start else 0.0
     colour = theme.signed(summary.realised)
     canvas.text(MARGIN, 134, "실현손익", 34, theme.secondary, name="word")
-    canvas.text(MARGIN, 216, f"{signed(summary.realised)}원", 76, colour, "extra", name="realised")
+    compact = f"{'+' if summary.realised > 0 else ''}{amount(summary.realised)}원"
+    realised = first_fitting((f"{signed(summary.realised)}원", compact), 76, 600, "extra")
+    canvas.text(MARGIN, 216, realised, 76, colour, "extra", name="realised")
     canvas.text(
         WIDTH - MARGIN,
         160,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from charts.canvas import Canvas
+from charts.canvas import WIDTH, Canvas
 from charts.gallery import EXHIBITS, Exhibit
 from charts.lettering import Label
 from charts.registry import build
@@ -81,3 +82,17 @@ def line(canvas: Canvas, name: str) -> tuple[NDArray[np.float64], NDArray[np.flo
 def figures(written: str) -> float:
     """``▲1,200 +1.69%`` is not one number; ``-36.5점`` and ``1,234원`` are."""
     return float("".join(character for character in written if character in "0123456789.-"))
+
+
+def check_layout(canvas: Canvas) -> None:
+    """No text outside the page, none over another: by the ink that is really drawn."""
+    inks = [(label, label.ink()) for label in labels(canvas)]
+    assert inks
+    for label, (left, top, right, bottom) in inks:
+        assert left >= 8, label.get_text()
+        assert top >= 8, label.get_text()
+        assert right <= WIDTH - 8, label.get_text()
+        assert bottom <= canvas.height - 8, label.get_text()
+    for (one, a), (other, b) in itertools.combinations(inks, 2):
+        apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
+        assert apart, f"{one.get_text()!r} lies over {other.get_text()!r}"

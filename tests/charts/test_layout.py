@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from charts.canvas import WIDTH
 from charts.lettering import known_letters
 from charts.theme import THEMES, contrast
 from engine.market import Environment
-from tests.charts.reading import NAMES, built, exhibit_named, labels, name_of, texts
+from tests.charts.reading import NAMES, built, check_layout, exhibit_named, labels, name_of, texts
 
 SMALLEST = 30
 FOREMOST = ("stock name", "title", "price", "total", "equity", "realised", "verdict")
@@ -22,16 +21,7 @@ FOREMOST = ("stock name", "title", "price", "total", "equity", "realised", "verd
 @pytest.mark.parametrize("name", NAMES)
 def test_text_stays_inside_and_apart(name: str) -> None:
     canvas = built(name)
-    inks = [(label, label.ink()) for label in labels(canvas)]
-    assert inks
-    for label, (left, top, right, bottom) in inks:
-        assert left >= 8, label.get_text()
-        assert top >= 8, label.get_text()
-        assert right <= WIDTH - 8, label.get_text()
-        assert bottom <= canvas.height - 8, label.get_text()
-    for (one, a), (other, b) in itertools.combinations(inks, 2):
-        apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
-        assert apart, f"{one.get_text()!r} lies over {other.get_text()!r}"
+    check_layout(canvas)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from operator import eq
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 
 from charts import samples as one
 from charts import samples_reports as many
@@ -19,8 +23,8 @@ from charts.recommend import badge
 from charts.registry import BUILDERS, build
 from charts.theme import DARK, THEMES
 from engine.market import KST, Bars
-from engine.results import Factor, PortfolioView, Sentiment
-from tests.charts.reading import boxes, built, figures, labels, line, name_of, polygons, strokes, text, texts
+from engine.results import Factor, Mark, PortfolioView, Sentiment
+from tests.charts.reading import boxes, built, figures, labels, line, name_of, named, polygons, strokes, text, texts
 
 
 def test_candles_are_the_bars() -> None:
@@ -116,11 +120,9 @@ def test_intraday_line_is_red_above_and_blue_below() -> None:
     tolerance = 1e-6 * level
     assert min(plot.value(y) for y in above[:, :, 1].ravel()) >= level - tolerance
     assert max(plot.value(y) for y in below[:, :, 1].ravel()) <= level + tolerance
-    colours = {name_of(a): a.get_edgecolor()[0] for a in canvas.figure.artists if name_of(a).startswith("line ")}
-    from matplotlib.colors import to_rgba
-
-    assert tuple(colours["line above"]) == to_rgba(DARK.up)
-    assert tuple(colours["line below"]) == to_rgba(DARK.down)
+    for name, colour in (("above", DARK.up), ("below", DARK.down)):
+        (drawn,) = named(canvas, LineCollection, partial(eq, f"line {name}"))
+        assert tuple(drawn.get_edgecolor()[0]) == to_rgba(colour)
     ends = np.concatenate([s for s in (above, below, strokes(canvas, "line flat")) if len(s)])
     ends = ends[np.argsort(ends[:, 1, 0], kind="stable")]
     assert plot.value(float(ends[-1, 1, 1])) == pytest.approx(chart.points[-1][1])
@@ -425,5 +427,5 @@ def test_unfamiliar_letters_become_visible_boxes_not_errors() -> None:
 
 def test_events_older_than_the_bars_are_left_out() -> None:
     chart = one.daily_candles()
-    before = (one.at(chart.bars, 0) - timedelta(days=400), 71_000.0, "buy", "옛날")
+    before: Mark = (one.at(chart.bars, 0) - timedelta(days=400), 71_000.0, "buy", "옛날")
     assert "옛날" not in texts(build(replace(chart, marks=(before,))), "mark label")

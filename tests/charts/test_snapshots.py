@@ -40,7 +40,8 @@ def difference(first: Image.Image, second: Image.Image) -> NDArray[np.float64]:
     assert a.shape == b.shape, (a.shape, b.shape)
     rows, columns = a.shape[0] // BLOCK, a.shape[1] // BLOCK
     apart = np.abs(a - b).mean(axis=2)[: rows * BLOCK, : columns * BLOCK]
-    return apart.reshape(rows, BLOCK, columns, BLOCK).mean(axis=(1, 3))
+    blocks: NDArray[np.float64] = apart.reshape(rows, BLOCK, columns, BLOCK).mean(axis=(1, 3))
+    return blocks
 
 
 def alike(first: Image.Image, second: Image.Image) -> bool:
