@@ -78,6 +78,7 @@ class Engine:
     feed: MarketFeed
     scorer: Scorer
     screener: Screener
+    history: DailyStore
     journal: Journal
     desk: OrderDesk
     trader: Trader
@@ -141,7 +142,16 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
         )
         candles = LiveCandles(candle_store, venue, feed)
         scorer = Scorer()
-        screener = await _screener(venue, listing, candles, scorer)
+        history = await _history(venue)
+        screener = Screener(
+            market_data=venue.kis,
+            listing=listing,
+            history=history,
+            candles=candles,
+            forecasts=None,
+            clock=venue.clock,
+            scorer=scorer,
+        )
         journal = await Journal.open(venue.data_folder / "journal.db", venue.clock)
         stack.push_async_callback(journal.close)
         desk = OrderDesk(
@@ -203,6 +213,7 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             feed,
             scorer,
             screener,
+            history,
             journal,
             desk,
             trader,
@@ -227,7 +238,8 @@ async def _listing(venue: Venue) -> Listing:
     return await StockListing.open(venue.data_folder.parent / "listing")
 
 
-async def _screener(venue: Venue, listing: Listing, candles: LiveCandles, scorer: Scorer) -> Screener:
+async def _history(venue: Venue) -> DailyStore:
+    """Daily bars from the broker, then from the public sources (never in the simulator)."""
     sources: list[DailyHistory] = [BrokerHistory(venue.kis, venue.clock)]
     if venue.environment is not Environment.SIMULATOR:
         from data.history import market_histories
@@ -235,15 +247,7 @@ async def _screener(venue: Venue, listing: Listing, candles: LiveCandles, scorer
         sources += market_histories(venue.clock)
     store = DailyStore(venue.data_folder / "daily", sources, venue.clock, venue.calendar)
     await store.open()
-    return Screener(
-        market_data=venue.kis,
-        listing=listing,
-        history=store,
-        candles=candles,
-        forecasts=None,
-        clock=venue.clock,
-        scorer=scorer,
-    )
+    return store
 
 
 async def _learn_holidays(venue: Venue, events: EventBus) -> None:

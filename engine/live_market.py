@@ -6,11 +6,13 @@ Each price carries the market time of its last confirmation, so that the risk ga
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.broker import IndexTick
 from engine.krx import PriceLimits, price_limits
 from engine.market import Code, Index, OrderBook, Phase, Quote, SecurityKind, Stock, StockFlag, Tick, Won
+
+INDEX_STEP = timedelta(seconds=55)
 
 
 class LiveMarket:
@@ -24,6 +26,7 @@ class LiveMarket:
         self._books: dict[Code, OrderBook] = {}
         self._last: dict[Code, tuple[Won, datetime]] = {}
         self.indices: dict[Index, IndexTick] = {}
+        self._index_course: dict[Index, list[tuple[datetime, float]]] = {}
         self.ticks_seen = 0
 
     # -- feeding
@@ -47,8 +50,15 @@ class LiveMarket:
 
     def on_index(self, tick: IndexTick) -> None:
         self.indices[tick.index] = tick
+        course = self._index_course.setdefault(tick.index, [])
+        if not course or tick.at - course[-1][0] >= INDEX_STEP:
+            course.append((tick.at, tick.value))
 
     # -- reading
+
+    def index_course(self) -> dict[Index, tuple[tuple[datetime, float], ...]]:
+        """Today's index values about a minute apart, oldest first."""
+        return {index: tuple(course) for index, course in self._index_course.items()}
 
     def last(self, code: Code) -> tuple[Won, datetime] | None:
         """(price, market time of its last confirmation)."""
@@ -112,5 +122,5 @@ class LiveMarket:
 
     def new_day(self) -> None:
         """Forget yesterday's prices: none of them may pass for today's."""
-        for store in (self._quotes, self._ticks, self._books, self._last, self.indices):
+        for store in (self._quotes, self._ticks, self._books, self._last, self.indices, self._index_course):
             store.clear()

@@ -1,0 +1,70 @@
+"""Joins the engine's parts into what the command handlers may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from bot.adapters.desk import PeoplesDesk
+from bot.adapters.health import EngineHealth
+from bot.adapters.market import CachedQuotes, ScorerStructure, ScreenerResearch, WorkerPictures
+from bot.adapters.trader import PeoplesTrader
+from bot.app import Engine
+from bot.services import Services
+from charts.worker import Renderer
+from engine.market import Index
+
+
+def build_services(engine: Engine, renderer: Renderer) -> Services:
+    venue = engine.venue
+
+    def index_points() -> Mapping[Index, tuple[tuple[datetime, float], ...]]:
+        return engine.market.index_course()
+
+    return Services(
+        environment=venue.environment,
+        clock=venue.clock,
+        calendar=venue.calendar,
+        events=engine.events,
+        costs=engine.costs,
+        listing=engine.listing,
+        quotes=CachedQuotes(venue.kis, engine.market, venue.clock),
+        account=venue.kis,
+        candles=engine.candles,
+        history=engine.history,
+        orders=PeoplesDesk(
+            desk=engine.desk,
+            journal=engine.journal,
+            days=engine.days,
+            market=engine.market,
+            market_data=venue.kis,
+            clock=venue.clock,
+            calendar=venue.calendar,
+            limits=engine.options.limits,
+            costs=engine.costs,
+        ),
+        trader=PeoplesTrader(
+            trader=engine.trader,
+            desk=engine.desk,
+            days=engine.days,
+            feed=engine.feed,
+            market=engine.market,
+            clock=venue.clock,
+            environment=venue.environment,
+        ),
+        pictures=WorkerPictures(renderer),
+        account_tail=venue.account_tail,
+        source=venue.source,
+        entry_threshold=engine.options.strategy.entry_score,
+        exit_threshold=engine.options.strategy.exit_score,
+        research=ScreenerResearch(engine.screener),
+        structure=ScorerStructure(engine.scorer),
+        health=EngineHealth(engine),
+        index_points=index_points,
+        off={
+            "forecasts": "예측 모델이 아직 켜져 있지 않습니다",
+            "model": "예측 모델이 아직 켜져 있지 않습니다",
+            "analysis": "분석이 아직 켜져 있지 않습니다",
+            "backtest": "백테스트가 아직 켜져 있지 않습니다",
+        },
+    )
