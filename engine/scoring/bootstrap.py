@@ -26,7 +26,8 @@ class Estimate:
     def words(self, digits: int = 0) -> str:
         if not self.rows:
             return "–"
-        return f"{self.mean:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]"
+        mean, low, high = (round(value, digits) + 0.0 for value in (self.mean, self.low, self.high))
+        return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
     def json(self) -> dict[str, float | int]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "rows": self.rows, "days": self.days}
