@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from websockets.asyncio.client import ClientConnection, connect
 
-from engine.clock import SimulatedClock
+from engine.clock import Hold, SimulatedClock
 from engine.market import KST
 from engine.simulator.app import Addresses, Simulator
 from tests.simulator.hand_tape import DAY, HandTape
@@ -34,6 +34,8 @@ class RawClient:
     app_key: str
     secret: str
     token: str = ""
+    outer: Hold | None = None
+    """The test's own hold, given up during a call: the server gives up only the call's."""
     account: tuple[str, str] = ("12345678", "01")
 
     @property
@@ -65,16 +67,27 @@ class RawClient:
             "gt_uid": hold_id,
         }
 
+    @contextmanager
+    def calling(self, label: str) -> Iterator[str]:
+        with self.clock.hold(label) as hold:
+            if self.outer is not None:
+                self.outer.release()
+            try:
+                yield hold.id
+            finally:
+                if self.outer is not None:
+                    self.outer.acquire()
+
     async def get(self, path: str, tr_id: str, **parameters: str) -> httpx.Response:
-        with self.clock.hold(path) as hold:
+        with self.calling(path) as hold_id:
             return await self.http.get(
-                f"/uapi/domestic-stock/v1/{path}", params=parameters, headers=self.headers(tr_id, hold.id)
+                f"/uapi/domestic-stock/v1/{path}", params=parameters, headers=self.headers(tr_id, hold_id)
             )
 
     async def post(self, path: str, tr_id: str, **body: str) -> httpx.Response:
-        with self.clock.hold(path) as hold:
+        with self.calling(path) as hold_id:
             return await self.http.post(
-                f"/uapi/domestic-stock/v1/{path}", json=body, headers=self.headers(tr_id, hold.id)
+                f"/uapi/domestic-stock/v1/{path}", json=body, headers=self.headers(tr_id, hold_id)
             )
 
     # -- shorthands
@@ -232,9 +245,10 @@ class Stage:
     clock: SimulatedClock
     addresses: Addresses
     http: httpx.AsyncClient
+    hold: Hold
 
     async def client(self, keys: tuple[str, str] = REAL) -> RawClient:
-        client = RawClient(self.http, self.clock, *keys)
+        client = RawClient(self.http, self.clock, *keys, outer=self.hold)
         await client.login()
         return client
 
@@ -272,8 +286,8 @@ async def stage(
             try:
                 async with httpx.AsyncClient(base_url=addresses.rest_url, timeout=30) as http:
                     setting_up.release()
-                    with clock.hold("test"):
-                        yield Stage(simulator, clock, addresses, http)
+                    with clock.hold("test") as hold:
+                        yield Stage(simulator, clock, addresses, http, hold)
             finally:
                 driving.cancel()
                 await asyncio.gather(driving, return_exceptions=True)
