@@ -76,16 +76,21 @@ def build_backtest(report: BacktestReport, theme: Theme = DARK) -> Canvas:
     return canvas
 
 
+def _rate(value: float) -> str:
+    """A percentage that is never cut: a shortened number reads as another number."""
+    return first_fitting((percent(value, 1), percent(value, 0), "999,999%↑"), 39, 232, "bold")
+
+
 def _metrics(canvas: Canvas, report: BacktestReport, top: float) -> None:
     """Eight figures in two rows of four."""
     theme, metrics = canvas.theme, report.metrics
     total, hold = 100 * metrics.total_return, 100 * metrics.buy_and_hold
     figures = (
-        ("수익률", percent(total, 1), theme.signed(total)),
-        ("보유만 했다면", percent(hold, 1), theme.signed(hold)),
+        ("수익률", _rate(total), theme.signed(total)),
+        ("보유만 했다면", _rate(hold), theme.signed(hold)),
         ("최대 낙폭", f"{number(-abs(100 * metrics.maximum_drawdown), 1)}%", theme.text),
         ("승률", f"{100 * metrics.win_rate:.0f}%" if metrics.trades else "-", theme.text),
-        ("연 수익률", percent(100 * metrics.annual_return, 1), theme.signed(metrics.annual_return)),
+        ("연 수익률", _rate(100 * metrics.annual_return), theme.signed(metrics.annual_return)),
         ("샤프", number(metrics.sharpe, 2), theme.text),
         ("손익비", number(metrics.payoff_ratio, 2) if np.isfinite(metrics.payoff_ratio) else "-", theme.text),
         ("비용", f"{amount(metrics.costs)}원", theme.text),

@@ -20,6 +20,8 @@ from PIL import ImageFont
 
 from charts.theme import Weight, font_path
 
+_NUMERIC = "0123456789.,"
+
 
 @lru_cache(maxsize=64)
 def _face(size: float, weight: Weight) -> ImageFont.FreeTypeFont:
@@ -62,6 +64,9 @@ def shorten(text: str, size: float, width: float, weight: Weight = "regular") ->
         if left < 0:
             break
         kept += character
+    if kept and kept[-1] in _NUMERIC and text[len(kept)] in _NUMERIC:
+        # 987,6… would read as another number: in a sentence the cut goes before it.
+        kept = kept.rstrip(_NUMERIC) or kept
     return kept.rstrip() + "…" if kept else ""
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charts.canvas import HEADLINE, MARGIN, SMALL, WIDTH, Box, Canvas, Plot
-from charts.formatting import change, number
-from charts.lettering import text_width
+from charts.formatting import arrow, change, number, percent
+from charts.lettering import first_fitting, text_width
 from engine.market import Bars, Interval, Stock, StockFlag
 
 DISCLAIMER = "개인용 도구이며 투자 권유가 아닙니다. 손실 책임은 이용자에게 있습니다."
@@ -48,7 +48,9 @@ def stock_header(
     colour = theme.signed(move) if previous_close else theme.text
     x = MARGIN + canvas.text(MARGIN, 176, number(price), 76, colour, "extra", name="price") + 26
     if previous_close:
-        x += canvas.text(x, 174, change(move, 100.0 * move / previous_close), 44, colour, "bold", name="change")
+        rate = 100.0 * move / previous_close
+        choices = (change(move, rate), f"{arrow(move)}{percent(rate, 0)}", arrow(move))
+        x += canvas.text(x, 174, first_fitting(choices, 44, right - x, "bold"), 44, colour, "bold", name="change")
     word = badge or ("거래정지" if StockFlag.HALTED in stock.flags else "")
     if word:
         fill = theme.up if word == "상한가" else theme.down if word == "하한가" else theme.warning

@@ -66,9 +66,10 @@ def _height(report: DayReport) -> int:
 
 def _counts(canvas: Canvas, summary: DaySummary, top: float) -> float:
     theme = canvas.theme
+    costs = summary.fees + summary.taxes
     figures = (
         ("매수·매도", f"{summary.buys}·{summary.sells}"),
-        ("비용", f"{number(summary.fees + summary.taxes)}원"),
+        ("비용", first_fitting((f"{number(costs)}원", f"{amount(costs)}원"), 38, 216, "bold")),
         ("평가", f"{number(summary.evaluated)}회"),
         ("최고 점수", number(summary.highest_score, 1)),
     )

@@ -20,7 +20,8 @@ def render_ticket(ticket: TicketPreview, theme: Theme = DARK) -> Picture:
 
 
 def build_ticket(ticket: TicketPreview, theme: Theme = DARK) -> Canvas:
-    limits = ticket.limits[:MAXIMUM_LIMITS]
+    # The fullest ones: a limit that would be broken is never among those left out.
+    limits = sorted(ticket.limits, key=lambda limit: -limit[1])[:MAXIMUM_LIMITS]
     exits = bool(ticket.target_price) + bool(ticket.stop_price)
     height = int(min(1350, max(810, 640 + FOOTER + exits * _ROW + (60 + 84 * len(limits) if limits else 0))))
     canvas = Canvas(theme, height)
@@ -69,7 +70,7 @@ def build_ticket(ticket: TicketPreview, theme: Theme = DARK) -> Canvas:
         for name, share in limits:
             _limit(canvas, name, share, y)
             y += 84
-    over = [name for name, share in limits if share > 1]
+    over = [name for name, share in ticket.limits if share > 1]
     canvas.alt = (
         f"{ticket.side.label} 주문 확인: {ticket.stock.name} {number(ticket.quantity)}주, {price}, "
         f"예상 {number(ticket.estimated_cost)}원. {'한도 초과: ' + ', '.join(over) + '.' if over else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from charts import samples_reports as many
 from charts.registry import build
 from engine.market import Bars, BookLevel, Interval, Side
 from engine.results import Band, CandleChart, HeatmapCell, Mark, Zone
-from tests.charts.reading import check_layout
+from tests.charts.reading import check_layout, labels, name_of
 
 HUGE = 2_147_483_000
 
@@ -269,3 +270,20 @@ def test_any_heat_map_can_be_drawn(rows: list[tuple[str, int, float, float]]) ->
         for i, (name, sector, weight, change) in enumerate(rows)
     )
     check_layout(build(replace(many.heatmap(1), cells=cells)))
+
+
+def test_a_broken_limit_is_always_shown() -> None:
+    from tests.charts.reading import texts
+
+    canvas = build(wide_ticket())
+    shown = [label.get_text() for label in labels(canvas) if name_of(label).startswith("limit ")]
+    assert sum("초과" in written for written in shown) == 3
+    assert len(texts(canvas, "limit")) == 4
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_no_number_is_cut(case: object) -> None:
+    """``987,679,5…`` reads as another number: figures switch to a shorter unit instead."""
+    assert callable(case)
+    for label in labels(build(case())):
+        assert not re.fullmatch(r"[^가-힣]*[0-9.,]…", label.get_text()), label.get_text()

@@ -73,3 +73,10 @@ def test_digits_have_one_width() -> None:
     assert (
         len({round(text_width(digit, 36, weight), 6) for digit in "0123456789" for weight in ("regular", "bold")}) == 1
     )
+
+
+def test_a_number_is_not_cut_in_the_middle() -> None:
+    sentence = "목표가 51,525원의 88 %까지 올라왔습니다"
+    for width in range(100, 700, 7):
+        kept = shorten(sentence, 36, width)
+        assert not kept.rstrip("…").endswith(("51", "51,", "51,5", "51,52")) or kept == sentence
