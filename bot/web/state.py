@@ -1,0 +1,41 @@
+"""What the handlers of the web front end share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from bot.control import ControlPlane
+from bot.services import Services
+from bot.web.cards import CardDesk
+from bot.web.pictures import Shelf
+from bot.web.policy import Policy
+from bot.web.security import RateLimiter, Sessions
+
+if TYPE_CHECKING:
+    from bot.web.events import EventLog
+
+
+@dataclass
+class WebState:
+    plane: ControlPlane
+    cards: CardDesk
+    shelf: Shelf
+    sessions: Sessions
+    failures: RateLimiter
+    policy: Callable[[], Policy]
+    login_link: Callable[[], str]
+    events: EventLog
+    extra: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def services(self) -> Services:
+        return self.plane.services
+
+
+def state_of(connection: HTTPConnection) -> WebState:
+    state: WebState = connection.app.state.web
+    return state
