@@ -49,3 +49,15 @@ def breakout_target(today_open: float, yesterday_high: float, yesterday_low: flo
     """Larry Williams' target from today's open; NaN for a day without range."""
     day_range = yesterday_high - yesterday_low
     return today_open + k * day_range if day_range > 0 else float("nan")
+
+
+def many(close: ArrayLike, lengths: ArrayLike) -> Floats:
+    """Indicators of many stocks in one pass: ``close`` holds their closes one after the other, ``lengths`` how many each.
+
+    Returns rows (RSI, MACD, MACD histogram, Bollinger middle, Bollinger deviation), one per close.
+    """
+    from engine.scoring import curves
+
+    ends = np.cumsum(np.asarray(lengths, np.int64))
+    begins = ends - np.asarray(lengths, np.int64)
+    return curves.indicators_ragged(_column(close), begins, ends)

@@ -265,3 +265,20 @@ def fifteen_last(
         if b > a:
             out[i] = fifteen_facts(high[a:b], low[a:b], close[a:b], session[a:b], b - a - 1)[b - a - 1]
     return out
+
+
+@compiled
+def indicators_ragged(close: Floats, begins: Integers, ends: Integers) -> Floats:
+    """Rows (RSI, MACD, histogram, middle, deviation) of every bar of every range; NaN outside the ranges."""
+    out = np.full((len(close), 5), np.nan)
+    for i in range(len(begins)):
+        a = begins[i]
+        b = ends[i]
+        out[a:b, 0] = rsi(close[a:b], 14)
+        line, histogram = macd(close[a:b], 12, 26, 9)
+        middle, deviation = bands(close[a:b], 20, 0)
+        out[a:b, 1] = line
+        out[a:b, 2] = histogram
+        out[a:b, 3] = middle
+        out[a:b, 4] = deviation
+    return out

@@ -177,22 +177,23 @@ def macd(close: Floats, fast: int, slow: int, signal: int) -> tuple[Floats, Floa
 
 @compiled
 def bands(close: Floats, period: int, emit_from: int) -> tuple[Floats, Floats]:
-    """(mean, population deviation). Two passes over each window: running sums lose digits at won prices."""
+    """(mean, population deviation). Each window is summed as distances from its last close: running sums, and sums of
+    squares of whole prices, lose digits at won prices.
+    """
     count = len(close)
     middle = np.full(count, np.nan)
     deviation = np.full(count, np.nan)
     for t in range(max(period - 1, emit_from), count):
         base = close[t]
         total = 0.0
-        for k in range(t - period + 1, t + 1):
-            total += close[k] - base
-        mean = total / period
         squares = 0.0
-        for k in range(t - period + 1, t + 1):
-            distance = close[k] - base - mean
+        for k in range(t - period + 1, t):
+            distance = close[k] - base
+            total += distance
             squares += distance * distance
+        mean = total / period
         middle[t] = base + mean
-        deviation[t] = np.sqrt(squares / period)
+        deviation[t] = np.sqrt(max(squares / period - mean * mean, 0.0))
     return middle, deviation
 
 
