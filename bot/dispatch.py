@@ -14,7 +14,14 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from bot.access import Decision, Incoming, Permission, User
-from bot.commands.arguments import MAXIMUM_CHOICES, Suggestion, TextArgument
+from bot.commands.arguments import (
+    MAXIMUM_CHOICES,
+    Argument,
+    ChoiceArgument,
+    StockArgument,
+    Suggestion,
+    TextArgument,
+)
 from bot.commands.registry import Action, Command, UnknownCommand
 from bot.context import Context
 from bot.control import ControlPlane
@@ -233,13 +240,16 @@ class Dispatcher:
         return replace(reply, ephemeral=reply.ephemeral or self._plane.access.hides(incoming.sender))
 
     async def _refusal(self, incoming: Incoming, say: Texts, needed: Permission, verb: str) -> Reply | None:
-        """None when the sender may; else what a refused person sees: one fixed line, then silence."""
+        """None when the sender may; else one fixed line. Strangers are answered three times a minute, then with
+        silence; and no more refusals than that fill the audit."""
         user, decision = self._plane.access.identify(incoming.sender, needed)
         if user is not None:
             return None
-        if not self._tolerated(incoming):
+        tolerated = self._tolerated(incoming)
+        if tolerated:
+            await self._audit(incoming, verb, {}, decision.value, "")
+        elif decision is Decision.STRANGER:
             return Reply()
-        await self._audit(incoming, verb, {}, decision.value, "")
         return Reply(text=say(f"refused_{decision.value}"), ephemeral=True, error=True)
 
     def _tolerated(self, incoming: Incoming) -> bool:
@@ -333,13 +343,22 @@ def _with_options(problem: BadArgument, context: Context, command: Command, raw:
         return reply
     buttons = []
     for stock in options:
-        texts = ["" if a.name != "stock" else stock.code for a in command.arguments]
-        for position, argument in enumerate(command.arguments):
-            given = raw.get(argument.name, raw.get(argument.name_ko, ""))
-            if argument.name != "stock" and given.isascii():
-                texts[position] = given
+        texts = [_carried(argument, raw, context, stock.code) for argument in command.arguments]
         try:
             buttons.append(Button(shorten(stock.name, 40), ":".join([AGAIN, command.name_en, *texts]).rstrip(":")))
         except ValueError:  # an argument that a button cannot carry: the line alone must do
             return reply
     return replace(reply, rows=grid(buttons, 2))
+
+
+def _carried(argument: Argument, raw: Mapping[str, str], context: Context, code: str) -> str:
+    """An argument as a button carries it: the chosen stock, the value of a choice, else what was typed."""
+    if isinstance(argument, StockArgument):
+        return code
+    given = raw.get(argument.name, raw.get(argument.name_ko, ""))
+    if isinstance(argument, ChoiceArgument) and given:
+        try:
+            return argument.parse(given, context.plane.stocks)
+        except BadArgument:
+            return given
+    return given

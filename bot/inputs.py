@@ -11,6 +11,10 @@ from typing import Final
 
 MAXIMUM_SHARES: Final = 10_000_000
 MAXIMUM_PRICE: Final = 100_000_000
+SHARE_UNIT: Final = "주"
+WON_UNIT: Final = "원"
+MARKET_WORDS: Final = frozenset({"시장가", "market"})
+"""What may be typed in place of a price."""
 
 _PLAIN = re.compile(r"[0-9]{1,12}")
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3}){1,3}")
@@ -44,7 +48,7 @@ def parse_count(text: str, *, unit: str = "", minimum: int = 1, maximum: int = M
 
 def parse_price(text: str) -> int:
     """A price in won, 1 or more. Raises BadArgument."""
-    number = _whole(text, "원", "bad_price")
+    number = _whole(text, WON_UNIT, "bad_price")
     if not 1 <= number <= MAXIMUM_PRICE:
         raise BadArgument("count_range", minimum="1", maximum=f"{MAXIMUM_PRICE:,}")
     return number

@@ -26,7 +26,7 @@ FIELD_PLACEHOLDER = 64
 """Telegram's limit; Discord's is 100."""
 PICTURE_BYTES = 10 * 1024 * 1024
 
-_ACTION = re.compile(r"^[a-z]{1,8}(:[A-Za-z0-9_.,+-]*)*$")
+_ACTION = re.compile(r"[a-z]{1,8}(:[A-Za-z0-9_.,+-]*)*")
 
 
 class ButtonStyle(StrEnum):
@@ -54,7 +54,7 @@ class Button:
     disabled: bool = False
 
     def __post_init__(self) -> None:
-        if not _ACTION.match(self.action) or len(self.action) > ACTION_BYTES:
+        if not _ACTION.fullmatch(self.action) or len(self.action) > ACTION_BYTES:
             raise ValueError(f"action was {self.action!r}")
         if not self.label or len(self.label) > BUTTON_LABEL:
             raise ValueError(f"button label was {self.label!r}")

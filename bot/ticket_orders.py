@@ -202,7 +202,7 @@ async def confirm_order(context: Context, ticket: Ticket, identity: str) -> Repl
     result = await context.plane.confirmations.consume(identity, context.user.key, context.incoming.message)
     if isinstance(result, Refusal):
         text = context.say(f"confirm_{result.value}")
-        if result is Refusal.EXPIRED:
+        if result in (Refusal.EXPIRED, Refusal.GONE):
             return Reply(text=text, edit=True, rows=edit_rows(context, ticket))
         return Reply(notice=text, error=True)
     kept = result.payload

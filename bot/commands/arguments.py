@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from bot.inputs import BadArgument, parse_count, parse_price
+from bot.inputs import MARKET_WORDS, SHARE_UNIT, BadArgument, parse_count, parse_price
 from engine.market import Stock
 
 MAXIMUM_CHOICES = 25
@@ -139,7 +139,7 @@ class QuantityArgument(Argument):
     description_en: str = "Number of shares"
 
     def parse(self, text: str, stocks: StockLookup) -> int:
-        return parse_count(text, unit="주")
+        return parse_count(text, unit=SHARE_UNIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class PriceArgument(Argument):
     market: bool = True
 
     def parse(self, text: str, stocks: StockLookup) -> int:
-        if self.market and text.strip().casefold() in {"시장가", "market"}:
+        if self.market and text.strip().casefold() in MARKET_WORDS:
             return 0
         return parse_price(text)
 

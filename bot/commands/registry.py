@@ -30,8 +30,8 @@ ConfirmedHandler: TypeAlias = "Callable[[Context, Mapping[str, str]], Awaitable[
 """``async (context, payload) -> Reply``; the payload is what was kept when the question was asked."""
 FormMaker: TypeAlias = "Callable[[Sequence[str], Context], Form | None]"
 
-_TELEGRAM_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
-_KOREAN_NAME = re.compile(r"^[가-힣]{1,32}$")
+_TELEGRAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_KOREAN_NAME = re.compile(r"[가-힣]{1,32}")
 
 
 class Group(StrEnum):
@@ -136,7 +136,7 @@ class Registry:
     # -- registering
 
     def add(self, command: Command) -> None:
-        if not _TELEGRAM_NAME.match(command.name_en) or not _KOREAN_NAME.match(command.name_ko):
+        if not _TELEGRAM_NAME.fullmatch(command.name_en) or not _KOREAN_NAME.fullmatch(command.name_ko):
             raise ValueError(f"command names were {command.name_ko!r}, {command.name_en!r}")
         if len(command.description_ko) > 100 or len(command.description_en) > 100:
             raise ValueError(f"{command.name_en}: description longer than 100")
@@ -201,8 +201,8 @@ class Registry:
     def parse_line(self, text: str, stocks: StockLookup) -> Line:
         """ "차트 삼성전자 15분" → command and raw arguments. Raises UnknownCommand, BadArgument.
 
-        Words go to the arguments in order; an optional argument that a word does not fit is skipped, so that
-        ``매수 삼성전자 10`` and ``종목 순위`` both work.
+        Words go to the arguments in order; an optional choice that a word does not fit is skipped when a later argument
+        takes it (``관심 삼성전자``, ``종목 에코``). A number that does not fit is never taken for another one.
         """
         words = text.strip().split()
         if not words:
@@ -221,9 +221,9 @@ class Registry:
             if isinstance(argument, StockArgument):
                 taken = _stock_words(rest, argument, command.arguments[position + 1 :], stocks)
             candidate = " ".join(rest[:taken])
-            if not argument.required and not argument.fits(candidate, stocks):
+            if isinstance(argument, ChoiceArgument) and not argument.required and not argument.fits(candidate, stocks):
                 later = command.arguments[position + 1 :]
-                if any(other.fits(rest[0], stocks) for other in later):
+                if any(other.rest or other.fits(candidate, stocks) for other in later):
                     continue
             found[argument.name] = candidate
             rest = rest[taken:]
@@ -251,6 +251,8 @@ class Registry:
 
 def _stock_words(words: list[str], argument: StockArgument, later: Sequence[Argument], stocks: StockLookup) -> int:
     """How many words name the stock: as many as still do, and one at least."""
+    if not later:
+        return len(words)
     needed = sum(1 for other in later if other.required)
     for count in range(max(1, len(words) - needed), 1, -1):
         if argument.fits(" ".join(words[:count]), stocks):

@@ -9,7 +9,7 @@ from bot.access import Permission
 from bot.commands.arguments import PriceArgument, QuantityArgument, StockArgument
 from bot.commands.registry import Group, action, command
 from bot.context import Context, Declined
-from bot.inputs import BadArgument, parse_count, parse_price
+from bot.inputs import SHARE_UNIT, BadArgument, parse_count, parse_price
 from bot.reply import Form, FormField, Reply
 from bot.ticket_orders import cancel_in_ticket, check_price, confirm_order, percent_quantity, preview_order
 from bot.ticket_view import PERCENTS, show_ticket
@@ -164,7 +164,7 @@ async def _changed(
             check_price(context, price, await context.services.quotes.quote(ticket.code))
             return replace(ticket, type=OrderType.LIMIT, price=price, view="book")
         case "quantity", []:
-            return replace(ticket, quantity=parse_count(answers.get("quantity", ""), unit="주"), view="book")
+            return replace(ticket, quantity=parse_count(answers.get("quantity", ""), unit=SHARE_UNIT), view="book")
         case "target", []:
             return replace(ticket, target=parse_price(answers.get("target", "")), view="book")
     raise BadArgument("unknown_button")
