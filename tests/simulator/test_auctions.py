@@ -14,8 +14,8 @@ from tests.simulator.hand_tape import DAY, OPEN, HandTape, Print
 CLOSE = 15 * 3600 + 30 * 60
 
 
-def tape(*prints: Print, **more: int) -> HandTape:
-    return HandTape({"005930": prints}, **more)
+def tape(*prints: Print) -> HandTape:
+    return HandTape({"005930": prints})
 
 
 async def result(play: Stage, client: object, number: int) -> tuple[int, str, int, int]:

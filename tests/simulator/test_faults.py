@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -140,13 +141,14 @@ async def test_notices_lost_repeated_late_and_early() -> None:
 
 async def test_frames_split_merged_lost_repeated_and_garbled() -> None:
     tick = "H0STCNT0"
-    for kind, check in (
+    checks: tuple[tuple[FaultKind, Callable[[list[str | bytes]], bool]], ...] = (
         (FaultKind.SPLIT_FRAME, lambda frames: any(not str(f).startswith(("0|", "{")) for f in frames)),
         (FaultKind.MERGE_FRAME, lambda frames: any(str(f).count("0|H0STCNT0") == 2 for f in frames)),
         (FaultKind.DUPLICATE_FRAME, lambda frames: len(frames) != len(set(frames))),
         (FaultKind.LOSE_FRAME, lambda frames: "10380" not in str(frames)),
         (FaultKind.EXTRA_RECORD_FIELD, lambda frames: any(str(f).count("^") == 47 for f in frames)),
-    ):
+    )
+    for kind, check in checks:
         async with stage(faults=plan(kind, tick)) as play:
             client = await play.client()
             async with play.stream(client) as stream:
