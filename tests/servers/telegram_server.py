@@ -43,7 +43,7 @@ class TelegramServer(TelegramApi):
         application.add_routes(
             [web.post("/bot{token}/{method}", self._handle), web.get("/file/bot{token}/{path:.+}", self._file)]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
@@ -55,8 +55,9 @@ class TelegramServer(TelegramApi):
             self._runner = None
 
     @property
-    def api_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/bot"
+    def server_url(self) -> str:
+        """The client adds ``/bot`` and ``/file/bot``."""
+        return f"http://127.0.0.1:{self.port}"
 
     # --- a person --------------------------------------------------------------------------------------------------
 
