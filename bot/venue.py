@@ -22,6 +22,7 @@ from engine.kis import KIS, MOCK_ADDRESSES, REAL_ADDRESSES, KisAddresses, KisCre
 from engine.market import KST, Code, Environment, Stock
 from engine.ports import Listing
 from engine.simulator.app import Simulator
+from engine.simulator.snapshot import SnapshotError
 from engine.simulator.tape import Tape, TapeError
 
 DEFAULT_SEED = 7
@@ -151,6 +152,12 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
     folder = _private(home / "simulator" / name)
     clock = SimulatedClock(morning_of(calendar, first_day), choice.speed)
     simulator = Simulator(tape, clock, seed=choice.seed, calendar=calendar)
+    try:
+        resumed = simulator.keep_state(folder / "simulator.json")
+    except SnapshotError as error:
+        raise VenueError(str(error)) from error
+    if resumed is not None:
+        clock.restart(_awake(resumed, calendar, tape))
     async with _running(clock.run) as background, simulator.serve(host="127.0.0.1", port=0) as addresses:
         credentials = KisCredentials(**REAL_SIMULATED_KEYS, account=SIMULATED_ACCOUNT, hts_id="hts1")
         async with KIS(

@@ -88,6 +88,9 @@ class CandleStore:
     def subscribed(self, codes: Iterable[Code], at: datetime) -> None:
         """From ``at`` on the stream carries exactly ``codes``: only bars begun after that are whole."""
         wanted = set(codes)
+        for code in wanted - set(self._since):
+            if (day := self._days.get(code, {}).get(at.date())) is not None:
+                day.cumulative = None  # what was traded while it was not streamed is no gap
         self._since = {code: self._since.get(code, at) for code in sorted(wanted)}
 
     def stream_gap(self, since: datetime, until: datetime) -> None:

@@ -65,8 +65,12 @@ class MarketFeed:
         self._notices: asyncio.Queue[ExecutionNotice] = asyncio.Queue()
         self._notice_hold = clock.hold("execution notices")
         self._lost_reported = 0
-        self.connected = False
+        self._away = False
         self.backfill_failures: dict[Code, str] = {}
+
+    @property
+    def connected(self) -> bool:
+        return self._stream.connected
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -123,13 +127,13 @@ class MarketFeed:
                     self._notice_hold.acquire()
                 self._notices.put_nowait(event)
             elif isinstance(event, StreamLost):
-                self.connected = False
+                self._away = True
                 self._events.publish(ConnectionLost(at=event.at, what="KIS 실시간 시세", reason=event.reason))
             elif isinstance(event, StreamRestored):
-                if not self.connected and event.gap_from < event.at:
+                if self._away:
                     self._events.publish(ConnectionRestored(at=event.at, what="KIS 실시간 시세"))
                     self.candles.stream_gap(event.gap_from, event.at)
-                self.connected = True
+                self._away = False
 
     async def _consume(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from aiohttp import web
 
@@ -33,6 +34,7 @@ from engine.simulator.oauth import Gatekeeper
 from engine.simulator.orders import EventKind, OrderEvent
 from engine.simulator.records import Records
 from engine.simulator.settings import BrokerSettings
+from engine.simulator.snapshot import StateKeeper, read_snapshot
 from engine.simulator.stream import Hub
 from engine.simulator.tape import Tape
 from engine.simulator.timetable import Timetable
@@ -105,11 +107,26 @@ class Simulator:
         )
         self._disturber = Disturber(self.faults, clock, self.gateway, self.gatekeeper, self.hub)
         self.hub.transform = self._disturber.transform
+        self.changed: Callable[[], None] = lambda: None
+        self.prepare: Callable[[], None] = lambda: None
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = itertools.count()
         self._sleeper: asyncio.Task[None] | None = None
         self._day: date | None = None
         self._notice_at: dict[tuple[Environment, str], datetime] = {}
+
+    def keep_state(self, path: Path) -> datetime | None:
+        """Let accounts, orders and time outlive the process in ``path``; the saved market time, if there is one.
+
+        Call it before ``serve`` and set the clock to the answer. Raises SnapshotError.
+        """
+        keeper = StateKeeper(self, path)
+        saved = read_snapshot(path)
+        self.changed = keeper.changed
+        if saved is None:
+            return None
+        self.prepare = lambda: keeper.restore(saved)
+        return datetime.fromisoformat(saved["at"])
 
     # -- market time
 
@@ -128,6 +145,7 @@ class Simulator:
         while True:
             self._begin_day()
             self._perform()
+            self.changed()
             upcoming = self._next_instant()
             self._sleeper = asyncio.ensure_future(self.clock.sleep_until(upcoming, priority=0))
             try:
@@ -230,6 +248,7 @@ class Simulator:
 
         def act() -> Answer:
             answer = self.gateway.answer(request.method, path, request.query, request.headers, body)
+            self.changed()
             self.wake()
             return answer
 
@@ -248,6 +267,8 @@ class Simulator:
         try:
             rest = await _listen(runner, host, port)
             stream = rest if ws_port is None else await _listen(runner, host, ws_port)
+            self._begin_day()
+            self.prepare()
             driver = asyncio.create_task(self.run(), name="simulated exchange")
             driver.add_done_callback(_report)
             yield Addresses(f"http://{host}:{rest}", f"ws://{host}:{stream}", rest, stream)
