@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,7 +14,6 @@ from telegram import InputMediaPhoto, Message
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.ext import ExtBot
-from telegram.warnings import PTBDeprecationWarning
 
 from bot.outgoing import FloodWait, Importance, Outgoing, Superseded
 from bot.reply import Picture, Reply
@@ -42,10 +40,7 @@ class Slot:
 
 
 def flood_seconds(problem: RetryAfter) -> float:
-    with warnings.catch_warnings():
-        # The attribute warns about its coming type; both types are understood here.
-        warnings.simplefilter("ignore", PTBDeprecationWarning)
-        value: Any = problem.retry_after
+    value: Any = problem.retry_after
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 

@@ -104,6 +104,7 @@ class TelegramFrontEnd:
                 drop_pending_updates=False,
                 error_callback=self._polling_failed,
             )
+            self.status.up()
             await self._wrong_token.wait()
             raise Fatal(_WRONG_TOKEN)
         except InvalidToken as problem:
@@ -186,5 +187,7 @@ async def _shut_down(application: Application[Any, Any, Any, Any, Any, Any]) -> 
         if application.running:
             await application.stop()
         await application.shutdown()
+        # Shutting down an application that never got through its start leaves its bot's connections open.
+        await application.bot.shutdown()
     except (TelegramError, RuntimeError) as problem:
         logger.debug("Telegram did not shut down cleanly: %s", problem)

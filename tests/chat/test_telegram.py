@@ -271,17 +271,17 @@ async def test_an_alarm_goes_first_after_a_flood_wait(wired: Wired) -> None:
 
 async def test_a_burst_stays_under_the_flood_limit(tmp_path: Path) -> None:
     async with TelegramServer() as server, open_desk(tmp_path) as desk:
-        server.chat_rate = (5, 0.5)
-        options = TelegramOptions(TEST_TOKEN, server_url=server.server_url, poll_seconds=1, per_second=8.0)
+        server.chat_rate = (6, 0.5)
+        options = TelegramOptions(TEST_TOKEN, server_url=server.server_url, poll_seconds=1, per_second=4.0)
         front = TelegramFrontEnd(options, desk.dispatcher, desk.registry, desk.access)
         task = asyncio.create_task(front.run())
         await server.until(lambda: front.status.connected)
         [sink] = front.sinks()
-        await asyncio.gather(*(sink.deliver(Alert(n, AlertKind.BUY, NOW, f"{n}", False)) for n in range(10)))
+        await asyncio.gather(*(sink.deliver(Alert(n, AlertKind.BUY, NOW, f"{n}", False)) for n in range(8)))
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert sorted(server.texts()) == [str(n) for n in range(10)]
+        assert sorted(server.texts()) == [str(n) for n in range(8)]
         assert not any("429" in line for line in server.transcript)
 
 
