@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from bot.texts import Texts
 from bot.web import console, problems, streams
+from bot.web.fonts import for_browsers, korean_font
 from bot.web.guard import Guard
 from bot.web.models import ProblemModel
 from bot.web.problems import Problem
@@ -75,9 +77,17 @@ def _add_page(app: FastAPI) -> None:
             raise Problem(404, "그런 파일이 없습니다")
         return FileResponse(path, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
 
+    async def font() -> Response:
+        path = korean_font()
+        if path is None:
+            raise Problem(404, "글꼴이 설치되어 있지 않습니다")
+        data = for_browsers(await asyncio.to_thread(path.read_bytes))
+        return Response(data, media_type="font/ttf", headers={"Cache-Control": "public, max-age=604800"})
+
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
     app.add_api_route("/", index, include_in_schema=False, methods=["GET"])
+    app.add_api_route("/static/korean.ttf", font, include_in_schema=False, methods=["GET"])
     app.add_api_route("/static/{name}", static, include_in_schema=False, methods=["GET"])
     app.add_api_route("/healthz", health, tags=["상태"], summary="살아 있는가", methods=["GET"])
