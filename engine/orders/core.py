@@ -203,7 +203,9 @@ class Core:
         stock = market.stock(code)
         unknown_orders = ledger.unknown_orders()
         unknown_commands = [c for c in ledger.open_commands() if c.state is CommandState.UNKNOWN]
-        unknown_codes = {order.intent.code for order in unknown_orders}
+        unknown_codes = {
+            o.intent.code for o in ledger.orders.values() if o.state is OrderState.UNKNOWN or o.needs_person
+        }
         unknown_codes |= {
             ledger.orders[c.order_id].intent.code for c in unknown_commands if c.order_id in ledger.orders
         }

@@ -186,7 +186,7 @@ class OrderDesk:
             raise LookupError(f"그런 주문이 없습니다: {order_id}") from None
 
     async def decide_unknown(self, order_id: str, key: OrderKey | None, actor: str) -> OrderRecord:
-        """A person says which broker order an unknown one became (None: none). Raises LookupError."""
+        """A person says which broker order an unknown (or doubtful) one became (None: none). Raises LookupError."""
         self._order(order_id)
         await self.record_audit(actor, "desk", "decide_unknown", {"order": order_id, "key": key}, "allowed", "")
         return await self._reconciler.decide_by_person(order_id, key)

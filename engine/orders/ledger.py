@@ -266,6 +266,24 @@ class Ledger:
             sql.save_key(order_id, leg.number, key, 0, 0),
         ]
 
+    def swap_key(self, order_id: str, key: OrderKey, at: datetime) -> tuple[OrderRecord, list[Statement]]:
+        """A person says that an unfilled order was taken for another one of the same shape."""
+        wrong = self.legs[order_id].pop()
+        if wrong.filled:
+            self.legs[order_id].append(wrong)
+            raise LookupError("이미 체결된 주문입니다. 잔고 차이를 확인해 주십시오")
+        del self.by_key[wrong.key]
+        leg = Leg(key, order_id, wrong.number)
+        self._add_leg(leg)
+        order = replace(self.orders[order_id], key=key, needs_person=False, updated_at=at)
+        self.orders[order_id] = order
+        return order, [
+            ("DELETE FROM order_keys WHERE order_id = ? AND leg = ?", (order_id, wrong.number)),
+            sql.save_order(order),
+            sql.add_step(order, "사람이 주문 번호를 바로잡음"),
+            sql.save_key(order_id, leg.number, key, 0, 0),
+        ]
+
     def _add_leg(self, leg: Leg) -> None:
         self.legs.setdefault(leg.order_id, [])
         self.legs[leg.order_id].append(leg)

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from engine.broker import BrokerError, BrokerOrder, ExecutionNotice, OrderKey, OrderList
 from engine.clock import monotonic
-from engine.events import OrderResolved, PositionDiffers
+from engine.events import ErrorRaised, OrderResolved, PositionDiffers
 from engine.market import Balance, Code, Side
 from engine.orders import resolution, sql
 from engine.orders.core import Core
@@ -135,13 +135,18 @@ class Reconciler:
             if order.state is OrderState.NOT_SENT and order.unknown_at is not None and resolution.fits(order, row)
         ]
         if len(late) == 1 and row.key not in ledger.external:
-            order, statements = ledger.bind(late[0].order_id, row.key, now, "뒤늦게 목록에 나타났습니다")
-            taken.bound.append(order.order_id)
-            resolved.append(order)
-            return statements
+            found, bound = ledger.bind(late[0].order_id, row.key, now, "뒤늦게 목록에 나타났습니다")
+            taken.bound.append(found.order_id)
+            resolved.append(found)
+            return bound
+        statements: list[Statement] = []
         if row.key not in ledger.external:
             taken.external.append(row.key)
-        return ledger.adopt_external(row)
+            for order in list(ledger.orders.values()):
+                # Bound by its shape alone, and now a second of that shape shows: either may be ours.
+                if order.unknown_at is not None and order.key is not None and resolution.fits(order, row):
+                    statements += self._mark(order, 2)
+        return statements + ledger.adopt_external(row)
 
     def _settle_obsolete(self) -> list[Statement]:
         """A cancel or amend of an order that has ended needs no answer any more."""
@@ -281,20 +286,25 @@ class Reconciler:
         self._doubts.pop(order.order_id, None)
         self._tell_resolved(dropped, exists=False)
 
-    async def _ask_person(self, order: OrderRecord, count: int) -> None:
+    def _mark(self, order: OrderRecord, count: int) -> list[Statement]:
         if order.needs_person:
-            return
+            return []
         core = self._core
         marked = replace(order, needs_person=True, updated_at=core.now())
         core.ledger.orders[order.order_id] = marked
         reason = f"같은 모양의 주문이 {count}건 있어 사람이 골라야 합니다"
-        await core.record([sql.save_order(marked), sql.add_step(marked, reason)])
-        core.tell_trouble(f"{core.name(order.intent.code)}: {reason}")
+        core.publish(ErrorRaised(at=core.now(), where=core.name(order.intent.code), message=reason))
+        return [sql.save_order(marked), sql.add_step(marked, reason)]
+
+    async def _ask_person(self, order: OrderRecord, count: int) -> None:
+        await self._core.record(self._mark(order, count))
 
     async def decide_by_person(self, order_id: str, key: OrderKey | None) -> OrderRecord:
         """Bind an unknown order to the broker's order that a person named, or (None) to none. Raises LookupError."""
         async with self._turn:
             core, order = self._core, self._core.ledger.orders[order_id]
+            if order.needs_person and order.key is not None:
+                return await self._correct(order, key)
             if order.state is not OrderState.UNKNOWN:
                 raise LookupError(f"확인 중인 주문이 아닙니다: {order_id}")
             if key is None:
@@ -311,6 +321,22 @@ class Reconciler:
             core.ledger.external.pop(key, None)
             await self._bind(order, row, "사람이 확인")
             return core.ledger.orders[order_id]
+
+    async def _correct(self, order: OrderRecord, key: OrderKey | None) -> OrderRecord:
+        """The order was bound by its shape; a person names the right one of two."""
+        core = self._core
+        if key in (None, order.key):
+            settled = replace(order, needs_person=False, updated_at=core.now())
+            core.ledger.orders[order.order_id] = settled
+            await core.record([sql.save_order(settled), sql.add_step(settled, "사람이 확인")])
+            return settled
+        if key not in core.ledger.external or not order.state.resting:
+            raise LookupError(f"그 주문 번호로 바꿀 수 없습니다: {key}")
+        settled, statements = core.ledger.swap_key(order.order_id, key, core.now())
+        del core.ledger.external[key]
+        await core.record(statements)
+        await self.read_code(order.intent.code)
+        return core.ledger.orders[order.order_id]
 
     def _tell_resolved(self, order: OrderRecord, *, exists: bool) -> None:
         intent = order.intent
@@ -361,8 +387,10 @@ class Reconciler:
                     balance = await core.broker.balance()
         except BrokerError as error:
             return ReconcileReport(core.now(), False, f"잔고를 읽지 못했습니다: {error}", taken.fills)
-        ledger.take_balance(balance)
         differences = await self._compare(balance)
+        if ledger.balance is None or not ledger.suspects:
+            # A balance that lags the lists by a fill is not taken: its cash would be spent twice.
+            ledger.take_balance(balance)
         await core.check_losses()
         await core.save_equity()
         return ReconcileReport(

@@ -10,7 +10,7 @@ from typing import Final
 from engine.broker import BrokerOrder, OrderKey, OrderList
 from engine.orders.values import OrderRecord
 
-DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Market seconds between the looks; the last repeats."""
 SKEW: Final = timedelta(seconds=3)
 """The broker's clock writes whole seconds and may be a little off ours."""
