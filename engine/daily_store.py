@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,11 +25,14 @@ from engine.scoring.quality import defect
 
 logger = logging.getLogger(__name__)
 
-KEPT_BARS: Final = DAILY_BARS + 60
+KEPT_BARS: Final = DAILY_BARS
+SPARE: Final = 20
+"""Bars kept beyond those asked for, so that a bar added in the evening takes none away before midnight."""
 _ROW: Final = np.dtype(
     [("start", "M8[s]"), ("open", "f8"), ("high", "f8"), ("low", "f8"), ("close", "f8"), ("volume", "i8")]
 )
-_CALENDAR_DAYS_PER_BAR: Final = 1.55
+_CALENDAR_DAYS_PER_BAR: Final = 1.487
+"""About 245.5 sessions a year; a wider window would cost the broker one more page of 100."""
 _SAME_PRICE: Final = 0.005
 """Adjusted prices are rounded: closes that differ by less are the same."""
 
@@ -43,7 +46,7 @@ class BrokerHistory:
 
     async def daily(self, code: Code, count: int) -> HistoryAnswer:
         last = self._clock.today() - timedelta(days=1)
-        first = last - timedelta(days=int(count * _CALENDAR_DAYS_PER_BAR) + 10)
+        first = last - timedelta(days=int(count * _CALENDAR_DAYS_PER_BAR) + 4)
         try:
             bars = await self._market_data.daily_bars(code, first, last)
         except BrokerError as error:
@@ -56,6 +59,8 @@ class _Kept:
     bars: Bars
     source: str
     at: datetime
+    asked: int
+    """How many bars the source was asked for: a young stock has fewer, and that is all there is."""
 
 
 class DailyStore:
@@ -75,8 +80,6 @@ class DailyStore:
         self._clock = clock
         self._calendar = calendar
         self._kept: dict[Code, _Kept] = {}
-        self._asked: dict[Code, date] = {}
-        """When a stock was last asked for: a young one has fewer bars than wanted, and that is all there is."""
         self._fetches: TimedCache[Code, _Kept] = TimedCache(clock, DAILY_SECONDS)
 
     # -- reading
@@ -102,9 +105,9 @@ class DailyStore:
 
     async def daily(self, code: Code, count: int) -> HistoryAnswer:
         kept = self._kept.get(code)
-        short = kept is not None and len(kept.bars) < count and self._asked.get(code) != self._clock.today()
+        short = kept is not None and len(kept.bars) < count and kept.asked < count
         if kept is None or short or not self.current(code):
-            wanted = max(count, KEPT_BARS)
+            wanted = max(count, KEPT_BARS, kept.asked if kept else 0)
             kept = (await self._fetches.get(code, lambda: self._fetch(code, wanted))).value
         bars = self._completed(kept.bars)
         if not len(bars):
@@ -136,7 +139,7 @@ class DailyStore:
             columns = [np.array([float(p)]) for p in (quote.open, quote.high, quote.low, quote.price)]
             bar = Bars(start, columns[0], columns[1], columns[2], columns[3], np.array([quote.volume]))
             if not defect(bar):
-                changed[code] = _Kept(kept.bars.joined(bar), kept.source, self._clock.now())
+                changed[code] = replace(kept, bars=kept.bars.joined(bar)[-kept.asked - SPARE :], at=self._clock.now())
         self._kept |= changed
         async with self._clock.hold("daily bars to disk"):
             await asyncio.to_thread(self._write_all, changed)
@@ -144,11 +147,10 @@ class DailyStore:
 
     async def _fetch(self, code: Code, count: int) -> _Kept:
         old = self._kept.get(code)
-        kept = await self._extended(code, old) if old is not None and len(old.bars) >= DAILY_BARS else None
+        kept = await self._extended(code, old) if old is not None and old.asked >= count else None
         if kept is None:
             kept = await self._whole(code, count)
         self._kept[code] = kept
-        self._asked[code] = self._clock.today()
         async with self._clock.hold("daily bars to disk"):
             await asyncio.to_thread(self._write_all, {code: kept})
         return kept
@@ -164,11 +166,11 @@ class DailyStore:
             return None
         if abs(recent.close[at] / old.bars.close[-1] - 1.0) > _SAME_PRICE:
             return None
-        return _Kept(old.bars.joined(recent)[-KEPT_BARS:], answer.source, answer.as_of)
+        return _Kept(old.bars.joined(recent)[-old.asked - SPARE :], answer.source, answer.as_of, old.asked)
 
     async def _whole(self, code: Code, count: int) -> _Kept:
         answer = await self._first_answer(code, count)
-        return _Kept(self._completed(answer.bars), answer.source, answer.as_of)
+        return _Kept(self._completed(answer.bars), answer.source, answer.as_of, count)
 
     async def _first_answer(self, code: Code, count: int) -> HistoryAnswer:
         """The first source with usable bars; unusable ones are kept only when nobody has better."""
@@ -207,8 +209,9 @@ class DailyStore:
             try:
                 with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                     rows, source, at = stored["rows"], str(stored["source"]), str(stored["at"])
+                    asked = int(stored["asked"])
                 bars = Bars(*(rows[name] for name in ("start", "open", "high", "low", "close", "volume")))
-                found[path.stem] = _Kept(bars, source, datetime.fromisoformat(at).astimezone(KST))
+                found[path.stem] = _Kept(bars, source, datetime.fromisoformat(at).astimezone(KST), asked)
             except (OSError, ValueError, KeyError, EOFError, IndexError, BadZipFile) as error:
                 logger.warning("일봉 파일이 깨져 있어 옆으로 치웠습니다: %s (%s)", path, error)
                 path.replace(path.with_suffix(".broken"))
@@ -223,7 +226,13 @@ class DailyStore:
             path = self._folder / f"{code}.npz"
             temporary = path.with_suffix(".tmp")
             with temporary.open("wb") as file:
-                np.savez(file, rows=rows, source=np.array(kept.source), at=np.array(kept.at.isoformat()))
+                np.savez(
+                    file,
+                    rows=rows,
+                    source=np.array(kept.source),
+                    at=np.array(kept.at.isoformat()),
+                    asked=np.array(kept.asked),
+                )
             os.replace(temporary, path)
 
 

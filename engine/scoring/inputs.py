@@ -10,8 +10,9 @@ import numpy as np
 
 from engine.market import KST, BarOrigin, Bars, Code, Interval, Won
 
-DAILY_BARS = 300
-"""A score reads at most this many daily bars, so that a longer history changes nothing."""
+DAILY_BARS = 280
+"""A score reads at most this many daily bars, so that a longer history changes nothing. More than the 250 bars that a zone
+lives plus the 14 of its ATR; three pages of the broker."""
 FIFTEEN_SESSIONS = 5
 
 

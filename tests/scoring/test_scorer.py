@@ -11,7 +11,7 @@ import pytest
 
 from engine.market import KST, Bars
 from engine.results import Factor
-from engine.scorer import DirectionInput, LookAhead, ScoreInput, Scorer
+from engine.scorer import DAILY_BARS, DirectionInput, LookAhead, ScoreInput, Scorer
 from engine.scoring import curves, reasons
 from engine.scoring.points import FACTORS, direction_points, points_of
 
@@ -137,7 +137,7 @@ def test_memory_of_daily_part_changes_nothing() -> None:
 
 def test_longer_history_changes_nothing() -> None:
     given = random_input(5, daily=900)
-    assert Scorer().points(given).tolist() == Scorer().points(replace(given, daily=given.daily[-300:])).tolist()
+    assert Scorer().points(given).tolist() == Scorer().points(replace(given, daily=given.daily[-DAILY_BARS:])).tolist()
 
 
 def test_digest_depends_on_every_part() -> None:

@@ -16,7 +16,7 @@ from engine.daily_store import BrokerHistory, DailyStore, _Kept
 from engine.market import Bars, Environment, SecurityKind, StockFlag
 from engine.ports import HistoryUnavailable
 from engine.results import ScreeningReport
-from engine.scorer import Scorer
+from engine.scorer import DAILY_BARS, Scorer
 from engine.screener import Screener, ScreenerSettings, excluded_counts
 
 from .market import CALENDAR, TODAY, SmallCandles, SmallForecasts, SmallListing, SmallMarket, running_clock, stocks_of
@@ -114,8 +114,8 @@ async def test_daily_bars_are_kept_on_disk_and_extended(tmp_path: Path) -> None:
         store = DailyStore(tmp_path, [BrokerHistory(again, clock)], clock, CALENDAR)
         assert await store.open() == 20
         code = again.codes[0]
-        answer = await store.daily(code, 300)
-        assert answer.bars == again.bars[code][-300:]
+        answer = await store.daily(code, DAILY_BARS)
+        assert answer.bars == again.bars[code][-DAILY_BARS:]
         assert "daily_bars" not in again.calls
     async with running_clock(time(15, 45)) as clock:
         evening = SmallMarket(clock, 20)
@@ -123,13 +123,13 @@ async def test_daily_bars_are_kept_on_disk_and_extended(tmp_path: Path) -> None:
         await store.open()
         quotes = await evening.quotes(evening.codes)
         assert await store.absorb_day(TODAY, quotes) == 20
-        assert store.known(code) == evening.bars[code]
+        assert store.known(code) == answer.bars
     async with running_clock() as clock:
         clock.restart(clock.now() + timedelta(days=1))
         morning = SmallMarket(clock, 20)
         store = DailyStore(tmp_path, [BrokerHistory(morning, clock)], clock, CALENDAR)
         await store.open()
-        bars = (await store.daily(code, 300)).bars
+        bars = (await store.daily(code, DAILY_BARS)).bars
         assert "daily_bars" not in morning.calls
         assert bars.start[-1] == np.datetime64(TODAY, "s")
         assert bars.close[-1] == quotes[code].price
@@ -144,7 +144,7 @@ async def test_broken_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptur
         store = DailyStore(tmp_path, [BrokerHistory(market, clock)], clock, CALENDAR)
         assert await store.open() == 2
         assert "깨져" in caplog.text
-        assert len((await store.daily("000010", 300)).bars) == 300
+        assert len((await store.daily("000010", DAILY_BARS)).bars) == DAILY_BARS
 
 
 async def test_split_refetches_the_history(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ async def test_real_limits_leave_time(tmp_path: Path) -> None:
         market = SmallMarket(clock, 2_700)
         store = DailyStore(tmp_path, [BrokerHistory(market, clock)], clock, CALENDAR)
         for code in market.codes:
-            store._kept[code] = _Kept(market.bars[code], "시험", clock.now())
+            store._kept[code] = _Kept(market.bars[code], "시험", clock.now(), DAILY_BARS)
         screener = Screener(
             market_data=market,
             listing=SmallListing(stocks_of(market)),
