@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import numpy as np
 from numpy.typing import NDArray
 
 from charts import Picture
+from charts.annotations import Room, events, marks, slot_of, zone_legend, zones
 from charts.canvas import MARGIN, SHORT, SMALL, TALL, WIDTH, Box, Canvas, Plot
 from charts.formatting import number, percent, shares
 from charts.lettering import text_width
@@ -24,7 +23,7 @@ from charts.parts import (
     volume_bars,
 )
 from charts.theme import DARK, Theme
-from engine.market import KST, Bars, Interval
+from engine.market import Bars, Interval
 from engine.results import CandleChart
 
 SHOWN_BARS = 100
@@ -51,13 +50,6 @@ def bollinger(values: NDArray[np.float64], length: int = 20, width: float = 2.0)
     if len(values) >= length:
         deviation[length - 1 :] = np.lib.stride_tricks.sliding_window_view(values, length).std(axis=1)
     return middle - width * deviation, middle, middle + width * deviation
-
-
-def _slot(bars: Bars, at: datetime) -> int | None:
-    """The bar that holds ``at``; None where it lies before the first one shown."""
-    moment = np.datetime64(at.astimezone(KST).replace(tzinfo=None), "s")
-    found = int(np.searchsorted(bars.start, moment, side="right")) - 1
-    return found if found >= 0 else None
 
 
 def _limit_badge(chart: CandleChart, last: float) -> str:
@@ -89,10 +81,12 @@ def build_candles(chart: CandleChart, theme: Theme = DARK) -> Canvas:
     first = len(full) - len(shown)
     low, high = _range(chart, shown)
     ticks = [low, high, *(v for v in (chart.stop_price, chart.target_price) if v)]
+    # Labels of zones that are still open stand in free air, not over the newest candles.
+    air = round(0.13 * len(shown)) if any(zone.ended is None for zone in chart.zones) else 0
     right = WIDTH - MARGIN - max(gutter_for(ticks), text_width("목표 ", SMALL, "bold"))
     bottom = canvas.height - 70
     note_room = 44 if chart.note else 0
-    plot = Plot(MARGIN, HEADER + 54, right, bottom - 260 - note_room, low, high, max(len(shown), 20))
+    plot = Plot(MARGIN, HEADER + 54, right, bottom - 260 - note_room, low, high, max(len(shown) + air, 20))
     canvas.plots["price"] = plot
     volumes = Plot(
         MARGIN,
@@ -104,7 +98,8 @@ def build_candles(chart: CandleChart, theme: Theme = DARK) -> Canvas:
         plot.count,
     )
     canvas.plots["volume"] = volumes
-    _zones(canvas, plot, chart, shown)
+    room = Room(canvas, plot, shown)
+    seen = zones(room, chart)
     _overlays(canvas, plot, full, first, chart)
     sign = candles(canvas, plot, shown)
     volume_bars(canvas, volumes, shown.volume, sign)
@@ -116,8 +111,9 @@ def build_candles(chart: CandleChart, theme: Theme = DARK) -> Canvas:
     canvas.text(
         right + 12, volumes.bottom, "거래량", SMALL, theme.secondary, width=WIDTH - right - 12, name="volume label"
     )
-    _marks(canvas, plot, chart, shown)
-    _events(canvas, plot, chart, shown)
+    marks(room, chart)
+    events(room, chart)
+    zone_legend(canvas, seen, HEADER + 28)
     if chart.note:
         canvas.text(MARGIN, bottom - 12, chart.note, SMALL, theme.warning, width=WIDTH - 2 * MARGIN, name="note")
     move = f" {percent(100 * (last / previous - 1))}" if previous else ""
@@ -140,49 +136,8 @@ def _range(chart: CandleChart, shown: Bars) -> tuple[float, float]:
     for level in (chart.stop_price, chart.target_price, chart.upper_limit, chart.lower_limit):
         if level and values[0] - 0.35 * span <= level <= values[1] + 0.35 * span:
             values.append(level)
-    values.extend(price for at, price, *_ in chart.marks if _slot(shown, at) is not None)
+    values.extend(price for at, price, *_ in chart.marks if slot_of(shown, at) is not None)
     return padded(min(values), max(values), 0.07)
-
-
-def _zones(canvas: Canvas, plot: Plot, chart: CandleChart, shown: Bars) -> None:
-    theme = canvas.theme
-    kinds: dict[str, str] = {}
-    for zone in chart.zones:
-        born = _slot(shown, zone.born)
-        ended = _slot(shown, zone.ended) if zone.ended else len(shown) - 1
-        if ended is None or zone.top < plot.low or zone.bottom > plot.high:
-            continue
-        left = plot.x((born or 0) - 0.5)
-        right = plot.x(ended + 0.5) if zone.ended else plot.right
-        if right - left < 3:
-            continue
-        colour = theme.up if zone.bullish else theme.down
-        if zone.kind == "order_block":
-            colour = theme.zone
-        open_ = zone.fill != "filled"
-        top, bottom = plot.y(min(zone.top, plot.high)), plot.y(max(zone.bottom, plot.low))
-        canvas.panel(left, top, right, bottom, colour, alpha=0.26 if open_ else 0.10, name=f"zone {zone.kind}")
-        canvas.panel(
-            left, top, right, bottom, "none", edge=colour, dash=not open_, zorder=2, alpha=0.9 if open_ else 0.45
-        )
-        word = "FVG" if zone.kind == "fvg" else "OB"
-        label = f"{word}{'▲' if zone.bullish else '▼'}"
-        if open_:
-            inside: Box = (plot.left, plot.top, plot.right, plot.bottom)
-            for at in (bottom + 24, top - 24):
-                if canvas.tag(
-                    right - 10,
-                    at,
-                    label,
-                    colour,
-                    theme.background,
-                    align="right",
-                    inside=inside,
-                    force=False,
-                    name="zone label",
-                ):
-                    break
-        kinds[f"{word} {'열림' if open_ else '채워짐'}"] = label
 
 
 def _overlays(canvas: Canvas, plot: Plot, full: Bars, first: int, chart: CandleChart) -> None:
@@ -264,84 +219,3 @@ def _levels(canvas: Canvas, plot: Plot, chart: CandleChart, last: float, previou
         y = plot.y(level)
         canvas.segments(np.array([[[plot.left, y], [plot.right, y]]]), colour, 2.0, "level line", 6, dash=True)
     level_tags(canvas, plot, tags)
-
-
-def _marks(canvas: Canvas, plot: Plot, chart: CandleChart, shown: Bars) -> None:
-    theme = canvas.theme
-    inside: Box = (plot.left - 10, plot.top, plot.right + 10, plot.bottom)
-    for at, price, side, text in chart.marks:
-        slot = _slot(shown, at)
-        if slot is None:
-            continue
-        x, y = plot.x(slot), plot.y(price)
-        buy = side == "buy"
-        edge = plot.y(float(shown.low[slot])) + 10 if buy else plot.y(float(shown.high[slot])) - 10
-        tip = max(y, edge) if buy else min(y, edge)
-        base = tip + 26 if buy else tip - 26
-        colour = theme.up if buy else theme.down
-        canvas.polygons(
-            [np.array([[x, tip], [x - 17, base], [x + 17, base]])], colour, f"mark {side}", 8, edge=theme.text
-        )
-        label = text or ("매수" if buy else "매도")
-        half = text_width(label, SMALL, "bold") / 2 + 20
-        centre = min(max(x, plot.left + half), plot.right - half)
-        step = 44 if buy else -44
-        spots = [(centre, base + step * share) for share in (0.6, 1.6, 2.6)]
-        spots += [(x + half + 22, (tip + base) / 2), (x - half - 22, (tip + base) / 2)]
-        for spot, middle in spots:
-            if canvas.tag(
-                spot,
-                middle,
-                label,
-                theme.background,
-                colour,
-                align="center",
-                inside=inside,
-                force=False,
-                name="mark label",
-            ):
-                break
-    for at in chart.vi_times:
-        slot = _slot(shown, at)
-        if slot is None:
-            continue
-        x = plot.x(slot)
-        canvas.segments(np.array([[[x, plot.top], [x, plot.bottom]]]), theme.warning, 2.5, "vi", 6, dash=True)
-        canvas.tag(
-            min(x, plot.right - 30),
-            plot.top + 22,
-            "VI",
-            theme.background,
-            theme.warning,
-            align="center",
-            force=False,
-            name="vi label",
-        )
-
-
-def _events(canvas: Canvas, plot: Plot, chart: CandleChart, shown: Bars) -> None:
-    theme = canvas.theme
-    inside: Box = (plot.left, plot.top, plot.right, plot.bottom)
-    for event in reversed(chart.events):  # the newest gets its label first
-        end = _slot(shown, event.at)
-        if end is None or not plot.low <= event.level <= plot.high:
-            continue
-        start = _slot(shown, event.pivot_at) or 0
-        colour = theme.up if event.up else theme.down
-        y = plot.y(event.level)
-        x0, x1 = plot.x(start), plot.x(end)
-        canvas.segments(np.array([[[x0, y], [x1, y]]]), colour, 3.0, f"structure {event.kind}", 6)
-        label = f"{event.kind}{'▲' if event.up else '▼'}"
-        for middle in (y - 24, y + 24) if event.up else (y + 24, y - 24):
-            if canvas.tag(
-                (x0 + x1) / 2,
-                middle,
-                label,
-                colour,
-                theme.panel,
-                align="center",
-                inside=inside,
-                force=False,
-                name="structure label",
-            ):
-                break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,18 +113,45 @@ def gaps(chart: Bars) -> tuple[Zone, ...]:
     return tuple(zones[-6:])
 
 
+def breaks(chart: Bars, newest: int = 4) -> tuple[StructureEvent, ...]:
+    """Closes beyond the last swing (three bars a side): BOS with the trend, CHoCH against it."""
+    events: list[StructureEvent] = []
+    high = low = -1
+    trend = 0
+    for t in range(6, len(chart)):
+        pivot = t - 3
+        around = slice(pivot - 3, pivot + 4)
+        if chart.high[pivot] == chart.high[around].max():
+            high = pivot
+        if chart.low[pivot] == chart.low[around].min():
+            low = pivot
+        for up, swing in ((True, high), (False, low)):
+            level = float((chart.high if up else chart.low)[swing])
+            if swing < 0 or (chart.close[t] <= level if up else chart.close[t] >= level):
+                continue
+            kind: Literal["BOS", "CHoCH"] = "CHoCH" if trend == (-1 if up else 1) else "BOS"
+            events.append(StructureEvent(kind, up, at(chart, t), at(chart, swing), level))
+            trend = 1 if up else -1
+            high, low = (-1, low) if up else (high, -1)
+    return tuple(events[-newest:])
+
+
+def block(chart: Bars, event: StructureEvent) -> Zone:
+    """The bar of the opposite extreme between the swing and its break."""
+    first, last = (int(np.searchsorted(chart.start, _plain(moment))) for moment in (event.pivot_at, event.at))
+    part = chart.low[first:last] if event.up else -chart.high[first:last]
+    bar = first + int(np.argmin(part))
+    return Zone("order_block", event.up, float(chart.low[bar]), float(chart.high[bar]), at(chart, bar))
+
+
+def _plain(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.replace(tzinfo=None), "s")
+
+
 def daily_candles() -> CandleChart:
-    chart = bars(160)
+    chart = bars(160, seed="daily-0")
     last = float(chart.close[-1])
-    low = int(np.argmin(chart.low[-60:-10])) + len(chart) - 59
-    block = Zone("order_block", True, float(chart.low[low]), float(chart.high[low]), at(chart, low))
-    peak = int(np.argmax(chart.high[-90:-50])) + len(chart) - 90
-    breaks = np.flatnonzero(chart.close[peak + 1 :] > chart.high[peak])
-    events = (
-        (StructureEvent("BOS", True, at(chart, peak + 1 + int(breaks[0])), at(chart, peak), float(chart.high[peak])),)
-        if len(breaks)
-        else ()
-    )
+    events = breaks(chart)
     marks: tuple[Mark, ...] = (
         (at(chart, -34), float(chart.close[-34]), "buy", "매수 10"),
         (at(chart, -16), float(chart.close[-16]), "sell", "매도 10"),
@@ -134,7 +162,7 @@ def daily_candles() -> CandleChart:
         chart,
         STAMP,
         float(chart.close[-2]),
-        zones=(*gaps(chart), block),
+        zones=(*gaps(chart), block(chart, events[-1])),
         events=events,
         marks=marks,
         stop_price=floor_to_tick(int(last * 0.97)),
@@ -144,10 +172,7 @@ def daily_candles() -> CandleChart:
 
 def fifteen_candles() -> CandleChart:
     chart = bars(90, Interval.FIFTEEN, seed="b")
-    low = int(np.argmin(chart.low[20:60])) + 20
-    swing = int(np.argmax(chart.high[5:40])) + 5
-    after = np.flatnonzero(chart.close[swing + 1 :] > chart.high[swing])
-    end = swing + 1 + int(after[0]) if len(after) else len(chart) - 4
+    events = breaks(chart)
     return CandleChart(
         SAMSUNG,
         Interval.FIFTEEN,
@@ -155,8 +180,8 @@ def fifteen_candles() -> CandleChart:
         MOCK,
         float(chart.close[-8]),
         overlays="bollinger",
-        zones=(*gaps(chart), Zone("order_block", True, float(chart.low[low]), float(chart.high[low]), at(chart, low))),
-        events=(StructureEvent("CHoCH", True, at(chart, end), at(chart, swing), float(chart.high[swing])),),
+        zones=(*gaps(chart), block(chart, events[-1])),
+        events=events,
         marks=((at(chart, -20), float(chart.close[-20]), "buy", "매수 14"),),
         stop_price=floor_to_tick(int(chart.close[-20] * 0.985)),
         target_price=floor_to_tick(int(chart.close[-20] * 1.02)),

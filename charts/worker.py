@@ -245,7 +245,7 @@ class Renderer:
             logger.warning("그림 하나가 %.0f초 안에 끝나지 않아 작업 프로세스를 바꿉니다.", self.draw_limit)
             await self._kill()
             return RenderFailed(_SLOW)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, pickle.UnpicklingError):
             await self._kill()
             logger.warning("그림 작업 프로세스가 죽었습니다 (종료 코드 %s). 다시 시작합니다.", child.returncode)
             return RenderFailed(_CRASHED)
