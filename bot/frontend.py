@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,6 +92,24 @@ async def supervise(
         status.restarts += 1
         await clock.wall_sleep(pause * jitter)
         pause = min(longest_pause, pause * 2)
+
+
+class DefinitionMemory:
+    """The hash of the command definitions a platform has, so that nothing is sent that it knows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def known(self, bot: str) -> str:
+        """Empty when never sent, or unreadable: sending once more is harmless."""
+        try:
+            return str(json.loads(self._path.read_text(encoding="utf-8")).get(bot, ""))
+        except (OSError, ValueError, AttributeError):
+            return ""
+
+    def remember(self, bot: str, digest: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps({bot: digest}), encoding="utf-8")
 
 
 class Seen:

@@ -34,7 +34,7 @@ class FloodWait(Exception):
 
     def __init__(self, seconds: float, *, everything: bool = False) -> None:
         super().__init__(f"flood wait of {seconds} s")
-        self.seconds = seconds
+        self.seconds = self.retry_after = seconds
         self.everything = everything
 
 

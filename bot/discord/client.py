@@ -9,10 +9,10 @@ import discord
 from discord import app_commands
 
 from bot.commands.registry import Registry
-from bot.discord.commands import RegistryTranslator, SyncMemory, build, synchronise
+from bot.discord.commands import RegistryTranslator, build, synchronise
 from bot.discord.conversation import ALREADY_ANSWERED, UNKNOWN_INTERACTION, Conversation, Trouble
 from bot.discord.messages import MENTIONS, ActionButton
-from bot.frontend import FrontEndStatus
+from bot.frontend import DefinitionMemory, FrontEndStatus
 from bot.texts.frontends import front_text
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class GaemiClient(discord.Client):
         self,
         conversation: Conversation,
         registry: Registry,
-        memory: SyncMemory,
+        memory: DefinitionMemory,
         status: FrontEndStatus,
         *,
         language: str,

@@ -7,7 +7,6 @@ import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any, Optional, TypeAlias
 
 import discord
@@ -22,6 +21,7 @@ from bot.commands.arguments import (
     TextArgument,
 )
 from bot.commands.registry import Command, Registry
+from bot.frontend import DefinitionMemory
 from bot.inputs import MAXIMUM_SHARES
 from bot.reply import shorten
 
@@ -133,23 +133,6 @@ def _completion(
     return complete
 
 
-class SyncMemory:
-    """The hash of the definitions Discord has: it allows 200 creations a day, so nothing is sent that it knows."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def known(self, application: int) -> str:
-        try:
-            return str(json.loads(self._path.read_text()).get(str(application), ""))
-        except (OSError, ValueError, AttributeError):
-            return ""  # never synchronised, or unreadable: synchronising once more is harmless
-
-    def remember(self, application: int, digest: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps({str(application): digest}))
-
-
 async def definition_hash(tree: app_commands.CommandTree[Any]) -> str:
     """Of the payload that synchronising would send, translations included."""
     translator = tree.translator
@@ -160,12 +143,13 @@ async def definition_hash(tree: app_commands.CommandTree[Any]) -> str:
     return hashlib.sha256(json.dumps(payload, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-async def synchronise(tree: app_commands.CommandTree[Any], application: int, memory: SyncMemory) -> bool:
-    """Send the definitions if they changed since the last time; whether they were sent."""
+async def synchronise(tree: app_commands.CommandTree[Any], application: int, memory: DefinitionMemory) -> bool:
+    """Send the definitions if they changed since the last time (Discord allows 200 creations a day); whether they
+    were sent."""
     digest = await definition_hash(tree)
-    if memory.known(application) == digest:
+    if memory.known(str(application)) == digest:
         return False
     commands = await tree.sync()
-    memory.remember(application, digest)
+    memory.remember(str(application), digest)
     logger.info("%d slash commands synchronised", len(commands))
     return True

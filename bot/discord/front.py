@@ -16,11 +16,10 @@ from bot.access import AccessControl, Platform
 from bot.commands.registry import Registry
 from bot.discord.alerts import DiscordSink
 from bot.discord.client import GaemiClient
-from bot.discord.commands import SyncMemory
 from bot.discord.conversation import Conversation
 from bot.discord.options import DiscordOptions
 from bot.dispatch import Dispatcher
-from bot.frontend import Fatal, FrontEndStatus, NotConnected, Tasks, supervise
+from bot.frontend import DefinitionMemory, Fatal, FrontEndStatus, NotConnected, Tasks, supervise
 from bot.outgoing import Outgoing
 
 logger = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class DiscordFrontEnd:
         client = GaemiClient(
             conversation,
             self._registry,
-            SyncMemory(self._options.folder / "discord-commands.json"),
+            DefinitionMemory(self._options.folder / "discord-commands.json"),
             self.status,
             language=self._options.language,
             guild_ready_seconds=self._options.guild_ready_seconds,

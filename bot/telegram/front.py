@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from typing import Any
 
@@ -16,7 +17,7 @@ from bot.access import AccessControl, Platform
 from bot.alerts import Alert
 from bot.commands.registry import Registry
 from bot.dispatch import Dispatcher
-from bot.frontend import Fatal, FrontEndStatus, NotConnected, Seen, Tasks, supervise
+from bot.frontend import DefinitionMemory, Fatal, FrontEndStatus, NotConnected, Seen, Tasks, supervise
 from bot.outgoing import Importance, Outgoing
 from bot.reply import Reply
 from bot.telegram.conversation import Conversation
@@ -64,6 +65,7 @@ class TelegramFrontEnd:
         self._registry = registry
         self._access = access
         self._outgoing = Outgoing(burst=BURST, per_second=options.per_second)
+        self._memory = DefinitionMemory(options.folder / "telegram-commands.json")
         self._seen = Seen()
         self._delivery: Delivery | None = None
         self._wrong_token = asyncio.Event()
@@ -131,11 +133,17 @@ class TelegramFrontEnd:
     async def _publish(self, bot: Bot) -> None:
         """The command menu of private chats, Korean first; groups get none."""
         private = BotCommandScopeAllPrivateChats()
+        menus = {"": menu(self._registry, self._options.language)}
+        menus |= {language: menu(self._registry, language) for language in ("ko", "en")}
+        shown = repr([(language, entry.to_dict()) for language, entries in menus.items() for entry in entries])
+        digest = hashlib.sha256(shown.encode()).hexdigest()
+        if self._memory.known(str(bot.id)) == digest:
+            return
         try:
-            await bot.set_my_commands(menu(self._registry, self._options.language), scope=private)
-            await bot.set_my_commands(menu(self._registry, "ko"), scope=private, language_code="ko")
-            await bot.set_my_commands(menu(self._registry, "en"), scope=private, language_code="en")
+            for language, entries in menus.items():
+                await bot.set_my_commands(entries, scope=private, language_code=language or None)
             await bot.delete_my_commands(scope=BotCommandScopeAllGroupChats())
+            self._memory.remember(str(bot.id), digest)
         except TelegramError as problem:
             # Only the menu: typed commands work without it.
             logger.warning("텔레그램 명령 목록을 등록하지 못했습니다: %s", problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bot.frontend import check_test_address
 
@@ -11,10 +12,11 @@ TEST_TOKEN_PREFIX = "test"
 
 @dataclass(frozen=True, slots=True)
 class TelegramOptions:
-    """``server_url`` (``http://127.0.0.1:port``) points the client at a local Bot API and is refused with a real
+    """``folder`` keeps the hash of the published command menu. ``server_url`` (``http://127.0.0.1:port``) points the client at a local Bot API and is refused with a real
     token. ``per_second`` is the pace to one chat after a short burst."""
 
     token: str = field(repr=False)
+    folder: Path
     language: str = "ko"
     server_url: str = ""
     poll_seconds: int = 10

@@ -22,7 +22,7 @@ from bot.telegram.front import TelegramFrontEnd, TelegramSink
 from bot.telegram.messages import data_of
 from bot.telegram.options import TelegramOptions
 from tests.chat.desk import Desk, open_desk, picture
-from tests.servers.telegram_server import GROUP_ID, TEST_TOKEN, TelegramServer
+from tests.servers.telegram_server import GROUP_ID, TEST_TOKEN, Shown, TelegramServer
 
 NOW = datetime(2026, 7, 1, 10, 0, tzinfo=ZoneInfo("Asia/Seoul"))
 REAL_SHAPED = "1234567890:" + "AbC-_12" * 5
@@ -45,10 +45,10 @@ class Wired:
 
 @contextlib.asynccontextmanager
 async def running(
-    server: TelegramServer, desk: Desk, *, up: bool = True
+    server: TelegramServer, desk: Desk, folder: Path, *, up: bool = True
 ) -> AsyncIterator[tuple[TelegramFrontEnd, asyncio.Task[None]]]:
     options = TelegramOptions(
-        TEST_TOKEN, server_url=server.server_url, poll_seconds=1, per_second=50.0, first_pause=0.05
+        TEST_TOKEN, folder, server_url=server.server_url, poll_seconds=1, per_second=50.0, first_pause=0.05
     )
     front = TelegramFrontEnd(options, desk.dispatcher, desk.registry, desk.access)
     task = asyncio.create_task(front.run())
@@ -64,7 +64,11 @@ async def running(
 
 @pytest.fixture
 async def wired(tmp_path: Path) -> AsyncIterator[Wired]:
-    async with TelegramServer() as server, open_desk(tmp_path) as desk, running(server, desk) as (front, task):
+    async with (
+        TelegramServer() as server,
+        open_desk(tmp_path) as desk,
+        running(server, desk, tmp_path) as (front, task),
+    ):
         yield Wired(server, desk, front, task)
 
 
@@ -73,6 +77,14 @@ async def test_the_command_menu_is_korean_and_for_private_chats_only(wired: Wire
     assert {"command": "chart", "description": "차트 명령"} in korean
     assert {"command": "chart", "description": "The chart command"} in wired.server.commands["all_private_chats", "en"]
     assert not [scope for scope in wired.server.commands if scope[0] != "all_private_chats"]
+
+
+async def test_a_restart_with_the_same_commands_publishes_nothing(wired: Wired, tmp_path: Path) -> None:
+    wired.server.calls.clear()
+    wired.task.cancel()
+    await asyncio.wait({wired.task}, timeout=5)
+    async with running(wired.server, wired.desk, tmp_path):
+        assert "setMyCommands" not in wired.server.calls
 
 
 @pytest.mark.parametrize("line", ["/chart 삼성전자 15m", "차트 삼성전자 15분", "/chart@gaemi_bot 005930 15m"])
@@ -210,7 +222,7 @@ async def test_every_kind_of_update_is_refused(wired: Wired, kind: str, who: str
     assert not any(m.photo or m.document for m in server.messages()[before:])
 
 
-async def group_copy(server: TelegramServer, text: str) -> object:
+async def group_copy(server: TelegramServer, text: str) -> Shown:
     """The ticket as a message of a group."""
     shown = server.messages()[-1]
     copy = type(shown)(90_000, GROUP_ID, text)
@@ -239,7 +251,7 @@ async def test_after_two_hours_of_downtime_only_panic_is_obeyed(tmp_path: Path) 
         server.query_seconds = -1.0  # a press of two hours ago cannot be acknowledged any more
         old = server.shown[1]
         await server.forge(old, "tk:abc:go", wait=False)
-        async with running(server, desk):
+        async with running(server, desk, tmp_path):
             await server.until(lambda: any("query is too old" in line for line in server.transcript))
             await server.until(lambda: len(server.messages()) == 3)
     assert desk.done == ["panic"]
@@ -272,7 +284,7 @@ async def test_an_alarm_goes_first_after_a_flood_wait(wired: Wired) -> None:
 async def test_a_burst_stays_under_the_flood_limit(tmp_path: Path) -> None:
     async with TelegramServer() as server, open_desk(tmp_path) as desk:
         server.chat_rate = (6, 0.5)
-        options = TelegramOptions(TEST_TOKEN, server_url=server.server_url, poll_seconds=1, per_second=4.0)
+        options = TelegramOptions(TEST_TOKEN, tmp_path, server_url=server.server_url, poll_seconds=1, per_second=4.0)
         front = TelegramFrontEnd(options, desk.dispatcher, desk.registry, desk.access)
         task = asyncio.create_task(front.run())
         await server.until(lambda: front.status.connected)
@@ -315,7 +327,7 @@ async def test_polling_survives_an_outage(wired: Wired) -> None:
 async def test_an_api_that_is_down_from_the_start_is_tried_again(tmp_path: Path) -> None:
     async with TelegramServer() as server, open_desk(tmp_path) as desk:
         server.fail("getMe", 502, times=2)
-        async with running(server, desk) as (front, _):
+        async with running(server, desk, tmp_path) as (front, _):
             assert front.status.restarts == 2
             server.blocked.add(server.owner.id)
             with pytest.raises(Forbidden):
@@ -326,7 +338,7 @@ async def test_an_api_that_is_down_from_the_start_is_tried_again(tmp_path: Path)
 
 async def test_a_wrong_token_stops_the_front_end_with_one_line(tmp_path: Path) -> None:
     async with TelegramServer(token="test:another") as server, open_desk(tmp_path) as desk:
-        async with running(server, desk, up=False) as (front, task):
+        async with running(server, desk, tmp_path, up=False) as (front, task):
             await asyncio.wait_for(task, 5)
         assert "TELEGRAM_TOKEN" in front.status.problem
 
@@ -345,9 +357,9 @@ async def test_alerts_carry_pictures_buttons_and_silence(wired: Wired) -> None:
     ("token", "url"),
     [(REAL_SHAPED, "http://127.0.0.1:1"), (TEST_TOKEN, "https://example.org"), ("1", "http://[::1]:1")],
 )
-def test_another_address_is_refused_with_a_real_token(token: str, url: str) -> None:
+def test_another_address_is_refused_with_a_real_token(tmp_path: Path, token: str, url: str) -> None:
     with pytest.raises(Fatal):
-        TelegramOptions(token, server_url=url).check()
+        TelegramOptions(token, tmp_path, server_url=url).check()
 
 
 def test_callback_data_never_exceeds_its_bytes() -> None:
@@ -361,7 +373,7 @@ async def test_no_token_reaches_the_logs(tmp_path: Path, caplog: pytest.LogCaptu
     async with TelegramServer() as server, open_desk(tmp_path) as desk:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.DEBUG)
-        async with running(server, desk):
+        async with running(server, desk, tmp_path):
             await server.say("차트 005930")
             await server.press(await server.reply(), "15분")
             server.fail("sendMessage", 502)
