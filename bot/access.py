@@ -112,6 +112,13 @@ class AccessControl:
         access = self._lists.get(platform)
         return dict(access.roles) if access else {}
 
+    def role_of(self, key: str) -> Permission | None:
+        """The role of a ``User.key`` now; None for people who are not on the list and for keys of no person."""
+        platform, _, identity = key.partition(":")
+        if platform not in set(Platform) or not identity.isascii() or not identity.isdigit():
+            return None
+        return self.users(Platform(platform)).get(int(identity))
+
     def identify(self, sender: Sender, needed: Permission) -> tuple[User | None, Decision]:
         """The user, when ``sender`` may do what needs ``needed`` here; else None and why not."""
         access = self._lists.get(sender.platform)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot.alerts import AlertCenter, AlertKind
 from bot.format import clock_time, percent, points, signed_won, won
 from bot.inputs import printable
+from bot.reply import Button, Row
 from bot.texts import Texts
 from engine import events as happened
 from engine.market import Code, Environment, Side, Won
@@ -84,13 +85,11 @@ class AlertWriter:
         say = self.say
         match event:
             case happened.StopRaised():
-                return AlertKind.STOP_RAISED, say(
-                    "alert_stop_raised",
-                    name=event.name,
-                    old=won(event.old),
-                    new=won(event.new),
-                    reason=_line(event.reason),
-                )
+                why = say("alert_because", reason=_line(event.reason)) if event.reason else ""
+                if event.old <= 0:
+                    return AlertKind.STOP_RAISED, say("alert_stop_set", name=event.name, new=won(event.new)) + why
+                raised = say("alert_stop_raised", name=event.name, old=won(event.old), new=won(event.new))
+                return AlertKind.STOP_RAISED, raised + why
             case happened.ExitPending():
                 return AlertKind.EXIT_PENDING, say(
                     "alert_exit_pending",
@@ -197,11 +196,30 @@ def day_text(say: Texts, summary: DaySummary) -> str:
     return "\n".join(lines)
 
 
+def stock_buttons(say: Texts) -> Callable[[str], tuple[Row, ...]]:
+    """What a person wants next after an alert about a stock."""
+
+    def rows(code: str) -> tuple[Row, ...]:
+        if not code.isascii() or not code.isalnum():
+            return ()
+        pairs = (
+            ("button_chart", f"c:chart:{code}:15m"),
+            ("button_ticket", f"c:ticket:{code}"),
+            ("button_orders", "c:orders"),
+        )
+        return (tuple(Button(say(key), pressed) for key, pressed in pairs),)
+
+    return rows
+
+
 async def follow(bus: happened.EventBus, center: AlertCenter, writer: AlertWriter) -> None:
     """Turn events into alerts until cancelled. An event that cannot be told is logged; the next ones still are."""
     lost = 0
     with bus.subscribe(size=QUEUE) as arriving:
         async for event in arriving:
+            code = getattr(event, "code", "")
+            if isinstance(event, happened.PositionClosed):
+                code = event.trade.code
             try:
                 if arriving.lost > lost:
                     text = writer.say("alert_missed", count=arriving.lost - lost)
@@ -209,7 +227,7 @@ async def follow(bus: happened.EventBus, center: AlertCenter, writer: AlertWrite
                     await center.push(AlertKind.ERROR, event.at, text, critical=True)
                 told = writer.text_of(event)
                 if told is not None:
-                    await center.push(told[0], event.at, told[1], critical=event.critical)
+                    await center.push(told[0], event.at, told[1], critical=event.critical, code=code)
             except asyncio.CancelledError:
                 raise
             except Exception:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from bot.access import AccessControl, Permission, Platform
 from bot.reply import DISCORD_TEXT, Picture, Row, shorten
 from bot.store import ControlStore
 from bot.walltime import WallTime
@@ -49,6 +51,8 @@ class Level(StrEnum):
     OFF = "off"
 
 
+PUBLIC_KINDS = frozenset({AlertKind.CONNECTION, AlertKind.BOT, AlertKind.REPORT})
+"""What a viewer is told: nothing of these shows orders, holdings or results."""
 LEVELS = (Level.ON, Level.SILENT, Level.OFF)
 QUIET_KINDS = frozenset({AlertKind.ACCEPTED, AlertKind.STOP_RAISED})
 """Silent unless a person wants to hear them."""
@@ -104,9 +108,20 @@ class _Lane:
 class AlertCenter:
     """Sinks are added before ``run`` or while it runs. Nothing a sink does can hold up another, or the engine."""
 
-    def __init__(self, store: ControlStore, wall: WallTime) -> None:
+    def __init__(
+        self,
+        store: ControlStore,
+        wall: WallTime,
+        access: AccessControl | None = None,
+        buttons: Callable[[str], tuple[Row, ...]] | None = None,
+    ) -> None:
+        """With ``access``, a person gets what their role may see at the moment of delivery; recipients that are no
+        person (a channel, a webhook) were set up by the owner and get everything. ``buttons`` makes the buttons under
+        an alert about a stock code."""
         self._store = store
         self._wall = wall
+        self._access = access
+        self._buttons = buttons
         self._lanes: dict[str, _Lane] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -126,24 +141,22 @@ class AlertCenter:
                 group.create_task(self._serve(lane), name=f"alerts-{lane.sink.name}")
             await asyncio.Event().wait()
 
-    async def push(
-        self, kind: AlertKind, at: datetime, text: str, *, critical: bool, rows: tuple[Row, ...] = ()
-    ) -> None:
+    async def push(self, kind: AlertKind, at: datetime, text: str, *, critical: bool, code: str = "") -> None:
         """Queue for every recipient who wants it. A critical alert is durable when this returns."""
         cut = shorten(text, DISCORD_TEXT)
         for lane in list(self._lanes.values()):
             level = (await alert_levels(self._store, lane.sink.name))[kind]
-            if level is Level.OFF:
+            if level is Level.OFF or not self._may_see(lane.sink.name, kind):
                 continue
             silent = level is Level.SILENT
             if critical:
                 await self._store.insert(
-                    "INSERT INTO outbox (sink, kind, at, text, silent) VALUES (?, ?, ?, ?, ?)",
-                    (lane.sink.name, kind.value, at.isoformat(), cut, int(silent)),
+                    "INSERT INTO outbox (sink, kind, at, text, silent, code) VALUES (?, ?, ?, ?, ?, ?)",
+                    (lane.sink.name, kind.value, at.isoformat(), cut, int(silent), code),
                 )
                 await self._bound(lane.sink.name)
             else:
-                lane.routine.append(Alert(0, kind, at, cut, False, silent, None, rows))
+                lane.routine.append(Alert(0, kind, at, cut, False, silent, None, self._rows(code)))
             lane.wake.set()
 
     async def waiting(self, sink: str) -> int:
@@ -172,7 +185,8 @@ class AlertCenter:
                     await lane.wake.wait()
                 continue
             try:
-                await lane.sink.deliver(alert)
+                if self._may_see(lane.sink.name, alert.kind):
+                    await lane.sink.deliver(alert)
             except Exception as problem:  # a chat that is down is normal: the alert stays and is tried again
                 logger.warning("alert for %s was not delivered: %s", lane.sink.name, type(problem).__name__)
                 if not alert.critical:
@@ -188,12 +202,25 @@ class AlertCenter:
 
     async def _next_critical(self, sink: str) -> Alert | None:
         found = await self._store.rows(
-            "SELECT sequence, kind, at, text, silent FROM outbox WHERE sink = ? ORDER BY sequence LIMIT 1", (sink,)
+            "SELECT sequence, kind, at, text, silent, code FROM outbox WHERE sink = ? ORDER BY sequence LIMIT 1",
+            (sink,),
         )
         if not found:
             return None
-        sequence, kind, at, text, silent = found[0]
-        return Alert(int(sequence), AlertKind(kind), datetime.fromisoformat(at), str(text), True, bool(silent))
+        sequence, kind, at, text, silent, code = found[0]
+        moment = datetime.fromisoformat(at)
+        rows = self._rows(str(code))
+        return Alert(int(sequence), AlertKind(kind), moment, str(text), True, bool(silent), None, rows)
+
+    def _rows(self, code: str) -> tuple[Row, ...]:
+        return self._buttons(code) if code and self._buttons is not None else ()
+
+    def _may_see(self, sink: str, kind: AlertKind) -> bool:
+        platform, _, rest = sink.partition(":")
+        if self._access is None or platform not in set(Platform) or not rest.isdigit():
+            return True
+        role = self._access.role_of(sink)
+        return role is not None and (role >= Permission.TRADER or kind in PUBLIC_KINDS)
 
     @staticmethod
     def _collapsed(lane: _Lane) -> Alert | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.access import AccessControl
@@ -14,6 +14,7 @@ from bot.store import ControlStore
 from bot.texts import DEFAULT_LANGUAGE
 from bot.tickets import Tickets
 from bot.walltime import HostTime, WallTime
+from engine.market import Balance
 
 
 @dataclass
@@ -27,7 +28,7 @@ class ControlPlane:
     confirmations: Confirmations
     tickets: Tickets
     language: str = DEFAULT_LANGUAGE
-    alert_recipients: frozenset[str] = field(default_factory=frozenset)
+    _balance: tuple[float, Balance] | None = None
 
     @classmethod
     async def open(
@@ -57,6 +58,14 @@ class ControlPlane:
             tickets,
             language,
         )
+
+    async def balance(self, age: float = 0.0) -> Balance:
+        """The account's balance, at most ``age`` wall seconds old. Raises BrokerError."""
+        if self._balance is not None and self.wall.monotonic() - self._balance[0] < age:
+            return self._balance[1]
+        balance = await self.services.account.balance()
+        self._balance = (self.wall.monotonic(), balance)
+        return balance
 
     async def close(self) -> None:
         await self.store.close()

@@ -7,6 +7,7 @@ A Reply without text, picture and notice is shown as nothing at all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from bot.problems import problem_reply
 from bot.reply import Button, Form, Reply, grid, shorten
 from bot.texts import Texts
 from bot.works import Works
+from engine import clock
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ ProgressSink: TypeAlias = Callable[[Reply], Awaitable[None]]
 Body: TypeAlias = Callable[[Context], Awaitable[Reply]]
 
 FRESH_SECONDS = 60.0
+AUDIT_PATIENCE_SECONDS = 0.2
+"""How long the answer to a panic may wait for its audit entry."""
 REFUSALS_PER_MINUTE = 3
 AGAIN, CANCEL_WORK = "c", "k"
 """Action prefixes of the dispatcher's own: run a command again, cancel long work."""
@@ -222,13 +226,31 @@ class Dispatcher:
                 return Reply(text=say("no_record", reason=printable(str(problem), 120)), error=True)
         reply = await self._result(context, body)
         if needed > Permission.VIEWER:
-            await self._audit(incoming, verb, shown, "done", printable(reply.text.partition("\n")[0], 200))
+            await self._done(context, verb, shown, reply)
         return self._private(incoming, reply)
 
     async def _obey(self, context: Context, verb: str, shown: Mapping[str, str], body: Body) -> Reply:
         reply = await self._result(context, body)
-        await self._audit(context.incoming, verb, shown, "done", printable(reply.text.partition("\n")[0], 200))
+        with contextlib.suppress(TimeoutError):
+            async with clock.wall_timeout(AUDIT_PATIENCE_SECONDS):
+                await self._done(context, verb, shown, reply)
         return self._private(context.incoming, reply)
+
+    async def _done(self, context: Context, verb: str, shown: Mapping[str, str], reply: Reply) -> None:
+        """What a trader or admin did, with its outcome: in our own audit and in the order journal's."""
+        result = printable((reply.text or reply.notice).partition("\n")[0], 200)
+        await self._audit(context.incoming, verb, shown, "done", result)
+        entry: dict[str, object] = {
+            "user": context.user.key,
+            "verb": verb,
+            "arguments": dict(shown),
+            "decision": "done",
+            "result": result,
+        }
+        try:
+            await context.services.orders.record_audit(entry)
+        except Exception:  # what was done is done; our own audit has it
+            logger.exception("the journal did not take the audit entry for %s", verb)
 
     async def _result(self, context: Context, body: Body) -> Reply:
         try:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from bot.access import AccessControl, AccessList, Permission, Platform
-from bot.alert_texts import AlertWriter, follow
+from bot.alert_texts import AlertWriter, follow, stock_buttons
 from bot.alerts import AlertCenter
 from bot.alerts_webhook import WebhookSink
 from bot.app import Engine
@@ -69,8 +69,9 @@ async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncI
         plane = await ControlPlane.open(services, access, engine.venue.data_folder, language=settings.gaemi_language)
         stack.push_async_callback(plane.close)
         dispatcher = Dispatcher(plane)
-        center = AlertCenter(plane.store, HostTime())
-        writer = AlertWriter(Texts(settings.gaemi_language), engine.venue.environment, monotonic)
+        say = Texts(settings.gaemi_language)
+        center = AlertCenter(plane.store, HostTime(), access, stock_buttons(say))
+        writer = AlertWriter(say, engine.venue.environment, monotonic)
         loops: list[Loop] = [center.run, lambda: follow(engine.events, center, writer)]
         loops += _discord(settings, engine, plane, dispatcher, access, center, tell)
         loops += _telegram(settings, engine, plane, dispatcher, access, center, tell)

@@ -77,6 +77,9 @@ class Candles(Protocol):
     def bars(self, code: Code, interval: Interval) -> Bars:
         """Completed bars, oldest first; empty when none are kept."""
 
+    async def backfill(self, code: Code) -> None:
+        """Fetch the minute bars that are missing. Raises engine.broker.BrokerError."""
+
 
 class Structure(Protocol):
     """Smart-money zones and structure breaks for chart overlays."""

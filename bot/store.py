@@ -12,7 +12,7 @@ from typing import Any
 
 import aiosqlite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HANDLED_KEPT = 20_000
 
 _SCHEMA = """
@@ -33,13 +33,20 @@ CREATE TABLE IF NOT EXISTS confirmation (
 CREATE INDEX IF NOT EXISTS confirmation_binding ON confirmation (binding);
 CREATE TABLE IF NOT EXISTS outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
-    text TEXT NOT NULL, silent INTEGER NOT NULL);
+    text TEXT NOT NULL, silent INTEGER NOT NULL, code TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS outbox_sink ON outbox (sink, sequence);
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, user TEXT NOT NULL, place TEXT NOT NULL,
     incoming TEXT NOT NULL, verb TEXT NOT NULL, arguments TEXT NOT NULL, decision TEXT NOT NULL,
     result TEXT NOT NULL);
 """
+
+
+_ADDED = (
+    ("ticket", "levels", "TEXT NOT NULL DEFAULT '{}'"),
+    ("outbox", "code", "TEXT NOT NULL DEFAULT ''"),
+)
+"""Columns that files of an earlier version lack: (table, column, definition)."""
 
 
 def _keep_private(path: Path) -> None:
@@ -69,6 +76,10 @@ class ControlStore:
             if version > SCHEMA_VERSION:
                 raise StoreProblem(f"{path} 은(는) 더 새로운 버전({version})이 만든 파일입니다. 프로그램을 갱신하세요.")
             await connection.executescript(_SCHEMA)
+            for table, column, definition in _ADDED:
+                names = [row[1] for row in await connection.execute_fetchall(f"PRAGMA table_info({table})")]
+                if column not in names:
+                    await connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
             await connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             _keep_private(path)
         except (OSError, sqlite3.Error) as problem:

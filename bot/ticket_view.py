@@ -17,6 +17,7 @@ from engine.results import BookChart, OrderLine
 
 REFRESH_SECONDS = 3.0
 REFRESHES = 100
+REFRESH_BALANCE_SECONDS = 15.0
 PERCENTS = (10, 25, 50, 100)
 LISTED_ORDERS = 10
 STOP_SHARE = 0.03
@@ -40,8 +41,9 @@ class TicketScene:
         return next((h for h in self.balance.holdings if h.code == self.stock.code), None)
 
 
-async def read_scene(context: Context, code: str, *, account: bool = True) -> TicketScene:
-    """Raises BrokerError when quote or book cannot be read."""
+async def read_scene(context: Context, code: str, *, account: bool = True, balance_age: float = 0.0) -> TicketScene:
+    """Raises BrokerError when quote or book cannot be read. A refresh takes a balance of up to ``balance_age`` seconds:
+    the broker's calls are few, and nothing is decided on it."""
     services = context.services
     quote = await services.quotes.quote(code)
     book = await services.quotes.order_book(code)
@@ -49,7 +51,7 @@ async def read_scene(context: Context, code: str, *, account: bool = True) -> Ti
     own: Sequence[OrderLine] = ()
     if account:
         try:
-            balance = await services.account.balance()
+            balance = await context.plane.balance(balance_age)
         except BrokerError:
             balance = None
         own = await services.orders.open_orders(code)
@@ -215,9 +217,9 @@ def order_line_text(context: Context, line: OrderLine) -> str:
     )
 
 
-async def show_ticket(context: Context, ticket: Ticket, *, notice: str = "") -> Reply:
+async def show_ticket(context: Context, ticket: Ticket, *, notice: str = "", refresh: bool = False) -> Reply:
     """The ticket in its present view; reads the market anew."""
-    scene = await read_scene(context, ticket.code)
+    scene = await read_scene(context, ticket.code, balance_age=REFRESH_BALANCE_SECONDS if refresh else 0.0)
     if ticket.view in ("fills", "open"):
         return await _show_list(context, ticket, scene, notice)
     ticket = ticket.with_levels(scene.book)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from bot.context import Context
+from bot.context import Context, Declined
 from bot.reply import Button, Reply
 from bot.walltime import WallTime
 from engine.clock import new_secret
@@ -16,6 +16,7 @@ from engine.clock import new_secret
 logger = logging.getLogger(__name__)
 
 SHOW_EVERY_SECONDS = 2.0
+WORKS_PER_PERSON = 3
 
 
 class Works:
@@ -30,6 +31,8 @@ class Works:
         show: Callable[[Reply], Awaitable[None]],
     ) -> Reply:
         """The body's Reply, or one that says it was cancelled."""
+        if sum(1 for owner, _ in self._running.values() if owner == context.user.key) >= WORKS_PER_PERSON:
+            raise Declined("work_enough", most=WORKS_PER_PERSON)
         identity = new_secret(12)
         shown_at = -SHOW_EVERY_SECONDS
 

@@ -33,6 +33,9 @@ async def _bars(context: Context, stock: Stock, kind: str) -> tuple[Bars, str, d
         return answer.bars, answer.source, answer.as_of
     bars = context.services.candles.bars(stock.code, _KEPT[kind])
     if not len(bars):
+        await context.services.candles.backfill(stock.code)
+        bars = context.services.candles.bars(stock.code, _KEPT[kind])
+    if not len(bars):
         raise Declined("no_fifteen_bars", name=stock.name)
     last: datetime = bars.start[-1].item()
     return bars[-INTRADAY_BARS:], context.services.source, last.replace(tzinfo=KST) + _KEPT[kind].length

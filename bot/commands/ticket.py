@@ -118,7 +118,7 @@ async def ticket_action(context: Context, parts: Sequence[str], answers: Mapping
             return await confirm_order(context, ticket, confirmation)
         case "live", []:
             # A refresh that was under way must not cover a preview or a list with the book.
-            return await show_ticket(context, ticket) if ticket.view in ("book", "prices") else Reply()
+            return await show_ticket(context, ticket, refresh=True) if ticket.view in ("book", "prices") else Reply()
         case "close", []:
             await context.plane.confirmations.void(ticket.id)
             await tickets.close(ticket.id)

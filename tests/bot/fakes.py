@@ -227,9 +227,20 @@ class FakeAccount:
         return Buyable(self.cash, self.cash // unit, unit)
 
 
+@dataclass
 class FakeCandles:
+    can: bool = False
+    asked: list[Code] = field(default_factory=list)
+    filled: set[Code] = field(default_factory=set)
+
     def bars(self, code: Code, interval: Interval) -> Bars:
-        return bars(26, interval) if code != "011790" else Bars.empty()
+        known = code in self.filled or code != "011790"
+        return bars(26, interval) if known else Bars.empty()
+
+    async def backfill(self, code: Code) -> None:
+        self.asked.append(code)
+        if self.can:
+            self.filled.add(code)
 
 
 class FakeHistory:
@@ -272,6 +283,7 @@ class FakeOrders:
     latched: list[Latch] = field(default_factory=list)
     differing: list[tuple[Code, int, int]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    audited: list[dict[str, object]] = field(default_factory=list)
     fails: Exception | None = None
 
     async def submit(self, order: ManualOrder) -> OrderAnswer:
@@ -334,7 +346,7 @@ class FakeOrders:
         return len(self.held)
 
     async def record_audit(self, entry: Mapping[str, object]) -> None:
-        self.calls.append("audit")
+        self.audited.append(dict(entry))
 
 
 def order_line(order_id: str = "A1", code: Code = "005930", side: Side = Side.BUY, filled: int = 0) -> OrderLine:

@@ -190,6 +190,7 @@ async def test_every_decision_is_audited_and_secrets_are_not(desk: Desk) -> None
     assert ("discord:2", "balance", "done") in seen
     assert ("discord:2", "start", "expired") in seen
     assert ("discord:2", "a", "allowed") in seen
+    assert [entry["verb"] for entry in desk.orders.audited] == ["balance", "a"]  # in the order journal as well
     assert "424242" not in json.dumps(entries)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bot.alert_texts import AlertWriter, follow
+from bot.access import AccessControl, AccessList, Permission, Platform
+from bot.alert_texts import AlertWriter, follow, stock_buttons
 from bot.alerts import OUTBOX_KEPT, Alert, AlertCenter, AlertKind, Level, alert_levels, level_preference
 from bot.store import ControlStore
 from bot.texts import Texts
@@ -61,6 +62,11 @@ EVENTS: list[tuple[e.Event, AlertKind, str]] = [
         e.StopRaised(at=NOW, code="005930", name="삼성전자", old=90_000, new=91_000, reason="추적"),
         AlertKind.STOP_RAISED,
         "90,000원 → 91,000원 (추적)",
+    ),
+    (
+        e.StopRaised(at=NOW, code="005930", name="삼성전자", old=0, new=91_000, reason=""),
+        AlertKind.STOP_RAISED,
+        "손절가 설정 · 삼성전자 91,000원",
     ),
     (
         e.ExitPending(
@@ -271,6 +277,30 @@ async def test_one_chat_that_is_down_holds_up_no_other_and_no_one_who_pushes(sto
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert broken.got == []
+
+
+async def test_people_get_what_their_role_may_see_when_it_is_delivered(store: ControlStore) -> None:
+    access = AccessControl(
+        {Platform.DISCORD: AccessList({1: Permission.VIEWER, 2: Permission.TRADER, 3: Permission.ADMIN})}
+    )
+    viewer, trader, revoked = Sink("discord:1"), Sink("discord:2"), Sink("discord:3")
+    hook, gone = Sink("webhook"), Sink("telegram:9")
+    center = AlertCenter(store, FakeWall(), access, stock_buttons(Texts("ko")))
+    for sink in (viewer, trader, revoked, hook, gone):
+        center.add(sink)
+    await center.push(AlertKind.BUY, NOW, "bought", critical=True, code="005930")
+    await push(center, "lost", kind=AlertKind.CONNECTION)
+    access.replace(Platform.DISCORD, AccessList({1: Permission.VIEWER, 2: Permission.TRADER}))
+    running = asyncio.create_task(center.run())
+    await until(lambda: len(trader.got) == 2 and len(viewer.got) == 1 and len(hook.got) == 2)
+    await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [alert.text for alert in viewer.got] == ["lost"]
+    assert [b.action for b in trader.got[0].rows[0]] == ["c:chart:005930:15m", "c:ticket:005930", "c:orders"]
+    assert trader.got[1].rows == ()
+    assert revoked.got == gone.got == []
+    assert await center.waiting("discord:3") == 0
 
 
 async def test_the_outbox_is_bounded(store: ControlStore) -> None:

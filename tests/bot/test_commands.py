@@ -20,7 +20,7 @@ from engine.results import (
     ScoreCard,
 )
 from tests.bot.conftest import ADMIN, TRADER, VIEWER, Desk, Opener, button
-from tests.bot.fakes import FakeAnalysis, FakeBacktests, FakeForecasts, FakeQuotes, order_line, services
+from tests.bot.fakes import FakeAnalysis, FakeBacktests, FakeCandles, FakeForecasts, FakeQuotes, order_line, services
 
 # line, who, what the answer must hold, the picture's input
 LINES = [
@@ -130,7 +130,7 @@ WRONG = [
     ("시세 999999", "맞는 종목이 없습니다"),
     ("시세 \uff10\uff10\uff15\uff19\uff13\uff10", "맞는 종목이 없습니다"),
     ("차트 삼성전자 3분", "고를 수 없습니다"),
-    ("차트 SKC 15분", "분봉이 아직 없습니다"),
+    ("차트 SKC 15분", "완성된 분봉이 아직 없습니다"),
     ("지수 코스피", "남는 말이 있습니다"),
     ("매수 삼성전자 1e9 71900", "수량이 아닙니다"),
     ("매수 삼성전자 -1 71900", "수량이 아닙니다"),
@@ -274,6 +274,13 @@ async def test_a_trader_sees_own_orders_and_stops_in_pictures(desk: Desk) -> Non
     assert chart.stop_price == 175_000.0
 
 
+async def test_missing_minute_bars_are_fetched_once_asked_for(open_desk: Opener) -> None:
+    candles = FakeCandles(can=True)
+    desk = await open_desk(services(candles=candles))
+    assert "SKC 15분" in (await desk.say("차트 SKC 15분", VIEWER)).text
+    assert candles.asked == ["011790"]
+
+
 async def test_views_switch_in_place(desk: Desk) -> None:
     first = await desk.say("차트 삼성전자", VIEWER)
     second = await desk.press(button(first, "당일"), "c1/5", VIEWER)
@@ -307,6 +314,24 @@ async def test_long_work_shows_progress_and_can_be_cancelled_by_its_owner_only(o
     assert (await desk.press(stop, "c1/1", VIEWER)).notice == "작업을 취소합니다."
     assert (await running).text == "작업을 취소했습니다."
     assert (await desk.press(stop, "c1/1", VIEWER)).notice == "이미 끝난 작업입니다."
+
+
+async def test_a_person_has_a_few_works_at_a_time(open_desk: Opener) -> None:
+    backtests = FakeBacktests(wait=asyncio.Event())
+    desk = await open_desk(services(backtests=backtests))
+
+    async def show(reply: Reply) -> None: ...
+
+    async def run() -> Reply:
+        return await desk.dispatcher.run(desk.incoming(VIEWER), "backtest", {"stock": "삼성전자"}, show)
+
+    running = [asyncio.create_task(run()) for _ in range(4)]
+    while not any(task.done() for task in running):
+        await asyncio.sleep(0)
+    assert "진행 중인 작업이 3개" in next(task.result().text for task in running if task.done())
+    backtests.wait.set()
+    await asyncio.gather(*running)
+    assert len(backtests.asked) == 3
 
 
 async def test_progress_that_cannot_be_shown_does_not_stop_the_work(desk: Desk) -> None:
