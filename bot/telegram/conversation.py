@@ -135,7 +135,7 @@ class Conversation:
             return  # an inline message of another chat: there is no place to answer in
         incoming = self._incoming(update_id, message, query.from_user)
         photo = isinstance(message, Message) and bool(message.photo)
-        origin = Slot(message.chat.id, message.message_id, photo)
+        origin = self._delivery.slot(message.chat.id, message.message_id, photo=photo)
         incoming = replace(incoming, sent_at=clock.wall_now(), message=origin.key)
         if data == ORIGINAL:
             await self._original(incoming, origin)
@@ -208,8 +208,8 @@ class Conversation:
 
     def _refresh(self, incoming: Incoming, slot: Slot, live: LiveView) -> None:
         async def edit(reply: Reply) -> None:
-            if (reply.picture is not None) != slot.photo:
-                raise ViewGone("the view changed its kind")
+            if reply.picture is None and slot.photo:
+                raise ViewGone("a picture cannot become a text in place")
             try:
                 await self._delivery.show(slot, reply, Importance.ROUTINE, live=True)
             except (Superseded, QueueFull) as late:

@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -23,19 +23,29 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ORIGINALS_KEPT = 40
+REPLACED_KEPT = 1_000
 NOTICE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where an answer goes: a new message of ``chat``, or in place of ``message``."""
+    """Where an answer goes: a new message of ``chat``, or in place of ``message``.
+
+    ``stands_for`` is the key of the message that this one replaced: tickets and confirmations are tied to that one,
+    and for the person it is still the same message.
+    """
 
     chat: int
     message: int = 0
     photo: bool = False
+    stands_for: str = ""
 
     @property
     def key(self) -> str:
+        return self.stands_for or self.actual
+
+    @property
+    def actual(self) -> str:
         return f"{self.chat}/{self.message}"
 
 
@@ -54,6 +64,7 @@ class Delivery:
         self._outgoing = outgoing
         self._language = language
         self._originals: OrderedDict[str, Picture] = OrderedDict()
+        self._replaced: OrderedDict[str, str] = OrderedDict()
 
     async def queued(
         self, chat: int, importance: Importance, call: Callable[[], Awaitable[T]], *, key: object = None
@@ -73,12 +84,14 @@ class Delivery:
     ) -> Slot:
         """Send or edit, and say where it is now. Raises TelegramError, FloodWait, QueueFull, Superseded."""
         shaped = shape(reply, self._language)
-        if slot.message and slot.photo == (shaped.photo is not None):
+        if slot.message and (shaped.photo is not None or not slot.photo):
             shown = await self._edit(slot, shaped, importance, live=live)
         else:
-            # A photo cannot become a text: the new message takes the old one's place.
             shown = await self._send(slot.chat, shaped, reply, importance)
             if slot.message:
+                # A photo cannot become a text: the new message takes the old one's place, and its name.
+                self._replaced[shown.actual] = slot.key
+                shown = replace(shown, stands_for=slot.key)
                 await self.remove(slot.chat, slot.message)
         if reply.picture is not None and shaped.photo is not None:
             self._keep(shown.key, reply.picture)
@@ -124,7 +137,7 @@ class Delivery:
                     raise
 
         await self.queued(slot.chat, importance, edit, key=("live", slot.key) if live else None)
-        return slot
+        return replace(slot, photo=shaped.photo is not None)
 
     async def send_document(
         self, chat: int, name: str, data: bytes, *, importance: Importance, caption: str = "", protect: bool = False
@@ -143,6 +156,11 @@ class Delivery:
         with suppress(TelegramError, FloodWait, Superseded):
             await self.queued(chat, Importance.ROUTINE, lambda: self.bot.delete_message(chat, message))
 
+    def slot(self, chat: int, message: int, *, photo: bool) -> Slot:
+        """A message that people see, under the name by which tickets know it."""
+        plain = Slot(chat, message, photo)
+        return replace(plain, stands_for=self._replaced.get(plain.actual, ""))
+
     def original(self, key: str) -> Picture | None:
         return self._originals.get(key)
 
@@ -151,3 +169,5 @@ class Delivery:
         self._originals.move_to_end(key)
         while len(self._originals) > ORIGINALS_KEPT:
             self._originals.popitem(last=False)
+        while len(self._replaced) > REPLACED_KEPT:
+            self._replaced.popitem(last=False)

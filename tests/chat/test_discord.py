@@ -15,7 +15,8 @@ import pytest
 
 from bot.access import Permission
 from bot.alerts import Alert, AlertKind
-from bot.discord.alerts import DiscordSink, DiscordWebhookSink
+from bot.alerts_webhook import WebhookRefused, WebhookSink
+from bot.discord.alerts import DiscordSink
 from bot.discord.front import DiscordFrontEnd
 from bot.discord.options import DiscordOptions
 from bot.frontend import Fatal, NotConnected
@@ -354,7 +355,11 @@ async def test_no_token_reaches_the_logs(tmp_path: Path, caplog: pytest.LogCaptu
         shown = await server.slash("차트", {"종목": "005930"})
         pressed = await server.press(shown.message, "15분")
         hook = server.create_webhook()
-        await DiscordWebhookSink(hook).deliver(Alert(1, AlertKind.BUY, NOW, "매수", True))
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        sink = WebhookSink(hook, test_address=True)
+        await sink.deliver(Alert(1, AlertKind.BUY, NOW, "매수", True))
+        await sink.close()
         logging.getLogger("discord.client").warning("a real one: %s", REAL_SHAPED)
     logged = caplog.text
     assert logged.count("has returned") > 3, "the client's debug lines were captured"
@@ -363,19 +368,21 @@ async def test_no_token_reaches_the_logs(tmp_path: Path, caplog: pytest.LogCaptu
     assert not leaked
 
 
-async def test_a_webhook_address_alone_delivers_alerts(tmp_path: Path) -> None:
+async def test_a_webhook_address_alone_delivers_alerts() -> None:
     async with DiscordServer() as server:
-        sink = DiscordWebhookSink(server.create_webhook())
-        server.fail("/webhooks/", 429, retry_after=0.05)
-        long = "\n".join(f"{n:04d} 줄" for n in range(400))
-        await sink.deliver(Alert(1, AlertKind.DAY, NOW, long, True, picture=picture(), rows=((Button("x", "a:b"),),)))
-        shown = server.messages(server.state.channel_id)
-        assert [len(m.content) for m in shown] == [1994, 804]
-        assert shown[0].image is not None
-        assert not shown[0].components
+        sink = WebhookSink(server.create_webhook(), test_address=True)
+        alert = Alert(1, AlertKind.DAY, NOW, "하루 요약", True, picture=picture(), rows=((Button("x", "a:b"),),))
+        server.fail("/webhooks/", 429, retry_after=0.25)
+        with pytest.raises(WebhookRefused) as flood:
+            await sink.deliver(alert)
+        assert flood.value.retry_after is not None
+        await sink.deliver(alert)
+        [shown] = server.messages(server.state.channel_id)
+        assert shown.content == "하루 요약"
+        assert shown.image is not None
+        assert not shown.components
         server.state.webhooks.clear()
-        with pytest.raises(NotConnected) as refused:
-            await sink.deliver(Alert(2, AlertKind.DAY, NOW, "끝", True))
+        with pytest.raises(WebhookRefused) as refused:
+            await sink.deliver(alert)
         assert "webhooks" not in str(refused.value)
-    with pytest.raises(Fatal):
-        DiscordWebhookSink("https://example.org/api/webhooks/1/abc")
+        await sink.close()

@@ -186,10 +186,26 @@ async def test_a_live_view_refreshes_itself_and_a_notice_leaves_the_message_alon
     await wired.server.until(lambda: "주문이 접수되었습니다" in wired.server.texts())
     assert ticket.text == "삼성전자 주문"
     await wired.server.press(ticket, "호가")
-    await wired.server.until(lambda: any(m.text == "호가 4" for m in wired.server.messages()))
+    await wired.server.until(lambda: ticket.text == "호가 4")
     await asyncio.sleep(0.2)
     assert wired.desk.refreshes == 4
-    assert ticket.deleted, "a text cannot become a picture: the new message took its place"
+    assert ticket.photo is not None
+
+
+async def test_a_photo_that_becomes_a_text_is_still_the_same_message_for_its_ticket(wired: Wired) -> None:
+    server, desk = wired.server, wired.desk
+    await server.say("주문 삼성전자")
+    ticket = await server.reply()
+    await server.press(ticket, "호가")
+    await server.until(lambda: ticket.photo is not None)
+    desk.done.clear()
+    await server.forge(ticket, "tk:abc:text")
+    await server.until(lambda: ticket.deleted)
+    [text] = [m for m in server.messages() if m.text.startswith("수량")]
+    await server.forge(text, "tk:abc:go")
+    await server.until(lambda: len(desk.done) == 2)
+    first = f"on {server.owner.id}/{ticket.id}"
+    assert [line.endswith(first) for line in desk.done] == [True, True]
 
 
 @pytest.mark.parametrize("kind", ["command", "button", "form", "answer", "original"])
