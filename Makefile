@@ -18,6 +18,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "패키지를 설치합니다 (약 1.8GB, 몇 분 걸립니다)…"
 	$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --quiet -e .
+	@echo "계산 커널을 미리 컴파일합니다…"
+	$(BIN)/python -c "from engine.scorer import warm; warm()"
 	@du -sh $(VENV) | awk '{print "설치가 끝났습니다: " $$1}'
 	@touch $@
 

@@ -165,6 +165,7 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             environment=venue.environment,
             account=venue.account_tail,
         )
+        stack.push_async_callback(desk.close)
         await desk.start()
         trader = Trader(
             environment=venue.environment,

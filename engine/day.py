@@ -92,12 +92,13 @@ class DayKeeper:
         wall = monotonic() - self._started[0]
         market_seconds = (self._clock.now() - self._started[1]).total_seconds()
         notes: list[str] = []
+        explanations = counts.explanations(self._trader.settings.entry_score) if counts is not None else {}
         if counts is not None and not any(r.filled for r in records):
             if counts.reached_entry == 0:
                 notes.append(f"매수 기준에 이른 종목이 없었습니다 (최고 {counts.highest_score:+.1f}점)")
-            for code, why in list(counts.stays.items())[:20]:
+            for code, _ in sorted(counts.best.items(), key=lambda item: -item[1][0])[:5]:
                 stock = self._market.stock(code)
-                notes.append(f"{stock.name if stock else code}: {why}")
+                notes.append(f"{stock.name if stock else code}: {explanations[code]}")
         return DaySummary(
             day=day,
             environment=self._environment,
@@ -115,6 +116,7 @@ class DayKeeper:
             evaluations_at_entry=counts.reached_entry if counts else 0,
             highest_score=counts.highest_score if counts else 0.0,
             notes=tuple(notes),
+            explanations=explanations,
             speed=market_seconds / wall if wall > 0 else 0.0,
             loop_lag_p99_ms=self._lag.percentile(0.99),
             memory_mb=resident_megabytes(),

@@ -144,6 +144,8 @@ class ScreeningReport:
     price_source: str
     seconds: float
     market_seconds: float = 0.0
+    totals: dict[Code, float] = field(default_factory=dict)
+    """Total of every stock that was scored with its fifteen-minute bars."""
 
 
 # ---------------------------------------------------------------- forecast
@@ -360,6 +362,8 @@ class DaySummary:
     """How many evaluations reached the entry threshold."""
     highest_score: float
     notes: tuple[str, ...] = ()
+    explanations: dict[Code, str] = field(default_factory=dict)
+    """Why each stock that was looked at was not bought."""
     speed: float = 0.0
     loop_lag_p99_ms: float = 0.0
     memory_mb: float = 0.0

@@ -134,6 +134,7 @@ class Screener:
             price_source=round_.price_source,
             seconds=monotonic() - started,
             market_seconds=(now - began).total_seconds(),
+            totals={score.code: score.total for score in best},
         )
         self._reports.put("market", report)
         return report

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 ENTRY_PATIENCE_SECONDS = 60.0
 """How long a buy limit may rest before its unfilled rest is cancelled."""
 STREAMED_CANDIDATES = 24
+LEAST_DAILY_BARS = 60
+"""With fewer the daily factors are undefined."""
 OPENING_GRACE = timedelta(seconds=3)
 
 
@@ -53,7 +55,19 @@ class DayCounts:
     screenings: int = 0
     equity_start: Won = 0
     stays: dict[Code, str] = field(default_factory=dict)
-    """Why the best-scored stocks were not bought, newest reason each."""
+    """Why stocks that reached the entry score were not bought, newest reason each."""
+    best: dict[Code, tuple[float, str]] = field(default_factory=dict)
+    """Highest total of each scored stock, and what was missing for its score."""
+    excluded: dict[Code, str] = field(default_factory=dict)
+
+    def explanations(self, threshold: float) -> dict[Code, str]:
+        """One Korean line for each stock that was looked at and not bought."""
+        lines = {code: f"제외: {why}" for code, why in self.excluded.items()}
+        for code, (total, missing) in self.best.items():
+            lines[code] = f"최고 {total:+.1f}점으로 기준 {threshold:g}점에 못 미침" + (
+                f" ({missing})" if missing else ""
+            )
+        return lines | self.stays
 
 
 class Trader:
@@ -200,10 +214,7 @@ class Trader:
         open_now = self._clock.now() >= session.open
         report = await self._screener.screen(held, list(self._watched()), fetch_minutes=open_now)
         self.last_report = report
-        self.counts.screenings += 1
-        self.counts.evaluated += report.evaluated
-        self.counts.reached_entry += report.reached_entry
-        self.counts.highest_score = max([self.counts.highest_score, *(r.score.total for r in report.recommendations)])
+        self._count(report)
         self._events.publish(ScreeningFinished(at=self._clock.now(), report=report))
         await self._subscribe()
         for code in held:
@@ -212,6 +223,19 @@ class Trader:
             return
         for candidate in sorted(report.recommendations, key=_preference):
             await self._consider(candidate)
+
+    def _count(self, report: ScreeningReport) -> None:
+        counts = self.counts
+        counts.screenings += 1
+        counts.evaluated += report.evaluated
+        counts.reached_entry += report.reached_entry
+        counts.excluded |= report.excluded | report.failed
+        for code, total in report.totals.items():
+            if code not in counts.best or total > counts.best[code][0]:
+                bars = len(self._screener.inputs(code).daily)
+                missing = f"일봉 {bars}개로 자료 부족" if bars < LEAST_DAILY_BARS else ""
+                counts.best[code] = (total, missing)
+        counts.highest_score = max((total for total, _ in counts.best.values()), default=counts.highest_score)
 
     async def _judge_held(self, code: Code) -> None:
         position, last = self._desk.position(code), self._market.last(code)
@@ -224,7 +248,6 @@ class Trader:
         """Decide on one candidate and hand the order in; every refusal keeps its reason."""
         code, score, now = candidate.stock.code, candidate.score, self._clock.now()
         if score.total < self.settings.entry_score:
-            self.counts.stays[code] = f"{score.total:+.1f}점으로 기준 {self.settings.entry_score:g}점에 못 미침"
             return
         ordered = {order.intent.code for order in self._desk.open_orders() if order.intent.side is Side.BUY}
         owned = {position.code for position in self._desk.positions()}

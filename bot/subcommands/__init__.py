@@ -34,7 +34,7 @@ class UserError(Exception):
 def discover() -> Iterator[Subcommand]:
     for info in sorted(pkgutil.iter_modules(__path__), key=lambda item: item.name):
         if not info.name.startswith("_"):
-            yield importlib.import_module(f"{__name__}.{info.name}")  # type: ignore[misc]
+            yield importlib.import_module(f"{__name__}.{info.name}")
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

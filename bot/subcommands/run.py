@@ -185,6 +185,7 @@ def summary_json(summary: DaySummary | None) -> dict[str, object]:
             )
         },
         "notes": list(summary.notes),
+        "explanations": summary.explanations,
         "speed": round(summary.speed, 1),
         "loop_lag_p99_ms": round(summary.loop_lag_p99_ms, 2),
         "memory_mb": round(summary.memory_mb, 1),
