@@ -9,7 +9,7 @@ from engine.market import InvalidCode, Side, Stock, Won, parse_code
 from engine.simulator.accounts import Account, Ledger, Position
 from engine.simulator.day import StockDay
 from engine.simulator.envelope import Answer, Call, Refusal, Row, inquiry, listing, page
-from engine.simulator.formats import day_text, parse_day, rate, time_text
+from engine.simulator.formats import day_bound, day_text, rate, time_text
 from engine.simulator.orders import DIVISIONS, Order, RequestKind
 from engine.simulator.trading import OrderDesk
 
@@ -259,7 +259,7 @@ class AccountViews:
         """inquire-daily-ccld: rows newest first unless INQR_DVSN is 01."""
         account = self.desk.account(call)
         try:
-            first, last = parse_day(call.needed("INQR_STRT_DT")), parse_day(call.needed("INQR_END_DT"))
+            first, last = day_bound(call.needed("INQR_STRT_DT")), day_bound(call.needed("INQR_END_DT"))
         except ValueError:
             raise Refusal("2", "OPSQ2002", "ERROR INPUT FIELD [INQR_STRT_DT]") from None
         side, code, filled = call.text("SLL_BUY_DVSN_CD", "00"), call.text("PDNO"), call.text("CCLD_DVSN", "00")
@@ -267,7 +267,7 @@ class AccountViews:
         orders = [
             order
             for order in self._visible(account)
-            if first <= order.day <= last
+            if first <= day_text(order.day) <= last
             and side in ("", "00", side_code(order.side))
             and code in ("", order.code)
             and number in ("", str(order.number))
@@ -277,7 +277,7 @@ class AccountViews:
             orders.reverse()
         chunk, cursor = page(call, orders, FILLS_PAGE[account.mock])
         spec = account.spec
-        condition = f"{spec.number}^{spec.product}^{day_text(first)}^{day_text(last)}^{code}^{filled}^{side}^"
+        condition = f"{spec.number}^{spec.product}^{first}^{last}^{code}^{filled}^{side}^"
         return listing(
             {"output1": [fill_row(order) for order in chunk], "output2": _fill_totals(orders)},
             more=bool(cursor),

@@ -11,7 +11,7 @@ import numpy as np
 from engine.market import Candle
 from engine.simulator.day import StockDay
 from engine.simulator.envelope import Answer, Call, Refusal, Row, quote
-from engine.simulator.formats import day_text, parse_day, percent, rate, second_of, sign, time_text
+from engine.simulator.formats import day_bound, day_text, parse_day, percent, rate, second_of, sign, time_text
 from engine.simulator.quotes import PAR_VALUE, Quotes, yearly_figures
 
 DAILY_ROWS = 100
@@ -108,14 +108,14 @@ class BarCalls:
         day = self.quotes.stock_day(call)
         if day is None:
             return quote(output1={}, output2=[])
-        rows = [row for row in day_rows(day, self.floor.second(), period) if first <= row.day <= last]
+        rows = [row for row in day_rows(day, self.floor.second(), period) if first <= day_text(row.day) <= last]
         return quote(
             output1=self._period_head(day), output2=[_period_row(day, row) for row in reversed(rows[-DAILY_ROWS:])]
         )
 
-    def _range(self, call: Call) -> tuple[date, date]:
+    def _range(self, call: Call) -> tuple[str, str]:
         try:
-            return parse_day(call.needed("FID_INPUT_DATE_1")), parse_day(call.needed("FID_INPUT_DATE_2"))
+            return day_bound(call.needed("FID_INPUT_DATE_1")), day_bound(call.needed("FID_INPUT_DATE_2"))
         except ValueError:
             raise Refusal("2", "OPSQ2002", "ERROR INPUT FIELD [FID_INPUT_DATE]") from None
 

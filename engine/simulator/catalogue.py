@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.simulator.account_views import AccountViews
 from engine.simulator.bars import BarCalls
+from engine.simulator.elsewhere import ElsewhereCalls
 from engine.simulator.envelope import Answer, Call
 from engine.simulator.indices import IndexCalls
 from engine.simulator.matching import Exchange
@@ -41,12 +42,20 @@ def _quotation(
 
 
 def _account(
-    name: str, real: tuple[str, ...], handler: Callable[[Call], Answer], *, mock: bool = True, method: str = "GET"
+    name: str,
+    real: tuple[str, ...],
+    handler: Callable[[Call], Answer],
+    *,
+    mock: bool = True,
+    method: str = "GET",
+    path: str = _TRADING,
 ) -> Endpoint:
     mirrored = tuple("V" + tr_id[1:] for tr_id in real) if mock else ()
-    return Endpoint(name, _TRADING + name, method, real, mirrored, handler, ledger=True)
+    return Endpoint(name, path + name, method, real, mirrored, handler, ledger=True)
 
 
+_OVERSEAS = "/uapi/overseas-stock/v1/trading/"
+_BONDS = "/uapi/domestic-bond/v1/trading/"
 _FINANCE = "/uapi/domestic-stock/v1/finance/"
 _RANKING = "/uapi/domestic-stock/v1/ranking/"
 _FINANCE_TR_IDS = {
@@ -64,7 +73,7 @@ def endpoints(exchange: Exchange, records: Records, desk: OrderDesk, views: Acco
     """Every call and what answers it. ``mock=False`` calls meet EGW02006 on a mock key."""
     quotes = Quotes(exchange)
     bars, ranks, reference = BarCalls(quotes), RankCalls(quotes), ReferenceCalls(quotes)
-    indices, profits = IndexCalls(exchange.floor, records), ProfitViews(views)
+    indices, profits, elsewhere = IndexCalls(exchange.floor, records), ProfitViews(views), ElsewhereCalls(desk)
     return [
         _quotation("inquire-price", "FHKST01010100", quotes.price),
         _quotation("inquire-price-2", "FHPST01010000", quotes.price, mock=False),
@@ -110,4 +119,10 @@ def endpoints(exchange: Exchange, records: Records, desk: OrderDesk, views: Acco
         _account("order-resv", ("CTSC0008U",), profits.not_held, mock=False, method="POST"),
         _account("order-resv-rvsecncl", ("CTSC0009U", "CTSC0013U"), profits.not_held, mock=False, method="POST"),
         _account("order-resv-ccnl", ("CTSC0004R",), profits.no_reservations, mock=False),
+        _account("inquire-present-balance", ("CTRP6504R",), elsewhere.present_balance, path=_OVERSEAS),
+        _account("inquire-balance", ("TTTS3012R",), elsewhere.balance, path=_OVERSEAS),
+        _account("inquire-nccs", ("TTTS3018R",), elsewhere.orders, path=_OVERSEAS),
+        _account("inquire-ccnl", ("TTTS3035R",), elsewhere.orders, path=_OVERSEAS),
+        _account("inquire-period-profit", ("TTTS3039R",), elsewhere.period_profit, mock=False, path=_OVERSEAS),
+        _account("inquire-balance", ("CTSC8407R",), elsewhere.orders, mock=False, path=_BONDS),
     ]

@@ -58,6 +58,14 @@ def second_of_day(at: datetime) -> int:
     return at.hour * 3600 + at.minute * 60 + at.second
 
 
+def day_bound(text: str) -> str:
+    """YYYYMMDD as a bound to compare texts with: it need not be a real date (00000101 is seen). Raises ValueError."""
+    cleaned = text.strip()
+    if len(cleaned) != 8 or not cleaned.isdigit():
+        raise ValueError(text)
+    return cleaned
+
+
 def parse_day(text: str) -> date:
     """YYYYMMDD. Raises ValueError."""
     cleaned = text.strip()

@@ -7,7 +7,7 @@ from datetime import date
 from engine.market import Bars, Index
 from engine.simulator.envelope import Answer, Call, Refusal, Row, quote
 from engine.simulator.floor import Floor
-from engine.simulator.formats import day_text, parse_day, percent, rate, sign
+from engine.simulator.formats import day_bound, day_text, parse_day, percent, rate, sign
 from engine.simulator.records import Records
 
 BAR_ROWS = 50
@@ -118,10 +118,10 @@ class IndexCalls:
         """FHKUP03500100: up to 50 rows, newest first, counted back from DATE_2."""
         index = self._index(call)
         try:
-            first, last = parse_day(call.needed("FID_INPUT_DATE_1")), parse_day(call.needed("FID_INPUT_DATE_2"))
+            first, last = day_bound(call.needed("FID_INPUT_DATE_1")), day_bound(call.needed("FID_INPUT_DATE_2"))
         except ValueError:
             raise Refusal("2", "OPSQ2002", "ERROR INPUT FIELD [FID_INPUT_DATE]") from None
-        rows = [row for row in self._rows(index) if first <= row[0] <= last]
+        rows = [row for row in self._rows(index) if first <= day_text(row[0]) <= last]
         head = self.price_fields(index)
         value, opening, high, low = self._now(index)
         before = self.floor.index(index).previous_close

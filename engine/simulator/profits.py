@@ -8,7 +8,7 @@ from engine.market import Side
 from engine.simulator.account_views import AccountViews
 from engine.simulator.accounts import Account, Execution
 from engine.simulator.envelope import Answer, Call, Refusal, Row, inquiry, listing, page
-from engine.simulator.formats import day_text, parse_day
+from engine.simulator.formats import day_bound, day_text
 
 PAGE = 50
 
@@ -25,11 +25,11 @@ class ProfitViews:
     def _period(self, call: Call) -> tuple[Account, list[Execution]]:
         account = self.desk.account(call)
         try:
-            first, last = parse_day(call.needed("INQR_STRT_DT")), parse_day(call.needed("INQR_END_DT"))
+            first, last = day_bound(call.needed("INQR_STRT_DT")), day_bound(call.needed("INQR_END_DT"))
         except ValueError:
             raise Refusal("2", "OPSQ2002", "ERROR INPUT FIELD [INQR_STRT_DT]") from None
         code = call.text("PDNO")[-6:]
-        chosen = [e for e in account.executions if first <= e.day <= last and code in ("", e.stock.code)]
+        chosen = [e for e in account.executions if first <= day_text(e.day) <= last and code in ("", e.stock.code)]
         return account, chosen
 
     def balance_with_profit(self, call: Call) -> Answer:

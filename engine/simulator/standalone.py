@@ -22,6 +22,8 @@ from engine.simulator.settings import BrokerSettings, WireEpoch
 from engine.simulator.tape import Tape, TapeError
 from engine.simulator.timetable import OpenTodayCalendar
 
+LEDGER_CALLS_PER_SECOND = 18
+"""The ledger's real figure is unknown and few clients know its code: here the gateway's limit comes first."""
 _PAUSE = timedelta(seconds=60)
 """Market time between the close and the next opening."""
 
@@ -84,7 +86,11 @@ async def run_standalone(options: StandaloneOptions, announce: Callable[[Address
         tape,
         clock,
         keys=keys,
-        settings=BrokerSettings(wire_epoch=options.wire_epoch, volatility_interruptions=options.replay is None),
+        settings=BrokerSettings(
+            wire_epoch=options.wire_epoch,
+            volatility_interruptions=options.replay is None,
+            ledger_calls_per_second=LEDGER_CALLS_PER_SECOND,
+        ),
         seed=options.seed,
         calendar=calendar,
         tape_day=lambda day: played if day >= calendar.today else min(day, played),

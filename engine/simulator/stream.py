@@ -298,7 +298,7 @@ class Hub:
     def _acknowledgement(self, session: Session, tr_id: str, tr_key: str, code: str, text: str) -> str:
         return json.dumps(
             {
-                "header": {"tr_id": tr_id, "tr_key": tr_key, "encrypt": "Y" if tr_id in wire.NOTICES else "N"},
+                "header": {"tr_id": tr_id, "tr_key": tr_key, "encrypt": "Y" if tr_id in wire.ENCRYPTED else "N"},
                 "body": {
                     "rt_cd": "0",
                     "msg_cd": code,
