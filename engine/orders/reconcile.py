@@ -31,6 +31,18 @@ DIFFERENCE_STANDS = timedelta(seconds=35)
 """The broker's lists and balance may lag each other by half a minute: only a difference that stands is announced."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A list with the keys that were known when it was asked for: those it must show."""
+
+    listing: OrderList
+    known: frozenset[OrderKey]
+
+    @property
+    def complete(self) -> bool:
+        return self.listing.complete
+
+
 @dataclass(slots=True)
 class Doubt:
     """An unknown outcome being looked into."""
@@ -60,26 +72,27 @@ class Reconciler:
 
     # -- reading the lists
 
-    async def read(self, day: date, code: Code | None = None) -> tuple[OrderList | None, str]:
+    async def read(self, day: date, code: Code | None = None) -> tuple[Reading | None, str]:
+        known = frozenset(key for key in self._core.ledger.by_key if key.day == day)
         try:
-            return await self._core.broker.orders(day, code), ""
+            return Reading(await self._core.broker.orders(day, code), known), ""
         except BrokerError as error:
             return None, str(error)
 
     async def read_code(self, code: Code) -> bool:
         """Read today's list of one code and take what it says; False when it could not be read in full."""
-        listing, _ = await self.read(self._core.ledger.day, code)
-        if listing is None:
+        reading, _ = await self.read(self._core.ledger.day, code)
+        if reading is None:
             return False
-        await self._take(listing)
-        return listing.complete
+        await self._take(reading)
+        return reading.complete
 
-    async def _take(self, listing: OrderList) -> Taken:
+    async def _take(self, reading: Reading) -> Taken:
         """Rows are facts even where the list is cut short; only absence needs the whole list."""
         core, ledger, taken = self._core, self._core.ledger, Taken()
         total = Change()
         resolved: list[OrderRecord] = []
-        for row in sorted(listing.orders, key=lambda row: (row.at, len(row.key.number), row.key.number)):
+        for row in sorted(reading.listing.orders, key=lambda row: (row.at, len(row.key.number), row.key.number)):
             if row.key.day != ledger.day and row.key not in ledger.by_key:
                 continue
             ledger.note_row(row)
@@ -198,12 +211,12 @@ class Reconciler:
             days = {order.day for order in self._core.ledger.unknown_orders()} | {self._core.ledger.day}
             cleared: list[str] = []
             for day in sorted(days):
-                listing, reason = await self.read(day)
-                if listing is None:
+                reading, reason = await self.read(day)
+                if reading is None:
                     logger.warning("주문 목록을 읽지 못했습니다: %s", reason)
                     continue
-                taken = await self._take(listing)
-                cleared += taken.bound + await self._decide(listing, day)
+                taken = await self._take(reading)
+                cleared += taken.bound + await self._decide(reading, day)
             now = self._core.now()
             for key in due:
                 if (doubt := self._doubts.get(key)) is not None:
@@ -211,7 +224,8 @@ class Reconciler:
                     doubt.due = now + timedelta(seconds=resolution.delay(doubt.attempt))
             return tuple(cleared)
 
-    async def _decide(self, listing: OrderList, day: date) -> list[str]:
+    async def _decide(self, reading: Reading, day: date) -> list[str]:
+        listing = reading.listing
         ledger, now = self._core.ledger, self._core.now()
         cleared = []
         bound = frozenset(ledger.by_key) | frozenset(ledger.external)
@@ -235,7 +249,7 @@ class Reconciler:
             elif found:
                 await self._ask_person(order, len(found))
             elif listing.complete and not order.needs_person:
-                doubt.looks.append(resolution.Look.of(listing, now))
+                doubt.looks.append(resolution.Look.of(listing, now, reading.known))
                 del doubt.looks[:-20]
                 if self._absent(order, doubt):
                     await self._drop(order)
@@ -244,9 +258,8 @@ class Reconciler:
             if command.state is not CommandState.UNKNOWN or not listing.complete:
                 continue
             doubt = self._doubt(command.command_id, command.unknown_at or now)
-            doubt.looks.append(resolution.Look.of(listing, now))
-            known = [key for key in ledger.by_key if key.day == day]
-            if resolution.proves_absence(doubt.looks, command.unknown_at or now, known):
+            doubt.looks.append(resolution.Look.of(listing, now, reading.known))
+            if resolution.proves_absence(doubt.looks, command.unknown_at or now):
                 _, statements = ledger.settle_command(command.command_id, CommandState.NOT_SENT, "목록에 없음")
                 await self._core.record(statements)
                 self._doubts.pop(command.command_id, None)
@@ -264,8 +277,7 @@ class Reconciler:
             and notice.at >= order.sent_at - resolution.SKEW
             for key, notice in self._stray_notices.items()
         )
-        known = [key for key in ledger.by_key if key.day == order.day]
-        return not hinted and resolution.proves_absence(doubt.looks, order.unknown_at or self._core.now(), known)
+        return not hinted and resolution.proves_absence(doubt.looks, order.unknown_at or self._core.now())
 
     async def _bind(self, order: OrderRecord, row: BrokerOrder, reason: str) -> None:
         core = self._core
@@ -314,8 +326,8 @@ class Reconciler:
                 await core.record(statements)
                 self._tell_resolved(dropped, exists=False)
                 return dropped
-            listing, reason = await self.read(order.day)
-            row = next((row for row in listing.orders if row.key == key), None) if listing else None
+            reading, reason = await self.read(order.day)
+            row = next((row for row in reading.listing.orders if row.key == key), None) if reading else None
             if row is None or row.key in core.ledger.by_key:
                 raise LookupError(reason or f"그 주문 번호는 고를 수 없습니다: {key.number}")
             core.ledger.external.pop(key, None)
@@ -368,11 +380,11 @@ class Reconciler:
         await self._finish_old_days(today)
         if ledger.day != today:
             ledger.roll(today)
-        listing, reason = await self.read(today)
-        if listing is None:
+        reading, reason = await self.read(today)
+        if reading is None:
             return ReconcileReport(core.now(), False, f"주문 목록을 읽지 못했습니다: {reason}")
-        taken = await self._take(listing)
-        taken.bound += await self._decide(listing, today)
+        taken = await self._take(reading)
+        taken.bound += await self._decide(reading, today)
         try:
             balance = await core.broker.balance()
             if ledger.open_orders() or ledger.differences(balance):
@@ -395,8 +407,8 @@ class Reconciler:
         await core.save_equity()
         return ReconcileReport(
             at=core.now(),
-            complete=listing.complete,
-            reason="" if listing.complete else "주문 목록이 중간에 끊겼습니다",
+            complete=reading.complete,
+            reason="" if reading.complete else "주문 목록이 중간에 끊겼습니다",
             fills=taken.fills,
             bound=tuple(taken.bound),
             external=tuple(taken.external),
@@ -438,13 +450,13 @@ class Reconciler:
         """What was open when a day ended: take its last fills; the rest died with the day."""
         core, ledger = self._core, self._core.ledger
         for day in sorted({order.day for order in ledger.open_orders() if order.day < today}):
-            listing, reason = await self.read(day)
-            if listing is None:
+            reading, reason = await self.read(day)
+            if reading is None:
                 logger.warning("%s의 주문 목록을 읽지 못했습니다: %s", day, reason)
                 continue
-            await self._take(listing)
-            await self._decide(listing, day)
-            if not listing.complete:
+            await self._take(reading)
+            await self._decide(reading, day)
+            if not reading.complete:
                 continue
             change = Change()
             for order in ledger.open_orders():

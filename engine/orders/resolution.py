@@ -49,23 +49,25 @@ def candidates(order: OrderRecord, rows: Sequence[BrokerOrder], bound: Collectio
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One complete read of the day's list in which the order was not found."""
+    """One read of the day's list in which the order was not found."""
 
     at: datetime
     keys: frozenset[OrderKey]
+    sound: bool
+    """Complete, and it showed every order that was known when it was asked for: else it proves nothing."""
 
     @classmethod
-    def of(cls, listing: OrderList, at: datetime) -> Look:
-        return cls(at, frozenset(row.key for row in listing.orders))
+    def of(cls, listing: OrderList, at: datetime, known: Collection[OrderKey]) -> Look:
+        keys = frozenset(row.key for row in listing.orders)
+        return cls(at, keys, listing.complete and keys.issuperset(known))
 
 
-def proves_absence(looks: Sequence[Look], unknown_at: datetime, known: Collection[OrderKey]) -> bool:
+def proves_absence(looks: Sequence[Look], unknown_at: datetime) -> bool:
     """Whether nothing reached the broker.
 
-    Two complete reads at least 30 s apart, the last at least 60 s after the time-out, which agree (the list only
-    grows) and both show every order that must be in it: a list that lacks a known order proves nothing.
+    Two sound reads at least 30 s apart, the last at least 60 s after the time-out, which agree (the list only grows).
     """
-    sound = [look for look in looks if look.keys.issuperset(known)]
+    sound = [look for look in looks if look.sound]
     if not sound:
         return False
     last = sound[-1]
