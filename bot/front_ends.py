@@ -6,10 +6,9 @@ engine's loops.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from bot.access import AccessControl, AccessList, Permission, Platform
 from bot.alert_texts import AlertWriter, follow, stock_buttons
@@ -22,10 +21,10 @@ from bot.house import build_services
 from bot.settings import Settings
 from bot.texts import Texts
 from bot.walltime import HostTime
+from bot.web.server import WebFrontEnd, WebProblem
 from charts.worker import Renderer
 from engine.clock import monotonic
 
-logger = logging.getLogger(__name__)
 Loop = Callable[[], Awaitable[None]]
 
 CONSOLE_USER = 1
@@ -56,6 +55,10 @@ def access_lists(settings: Settings) -> dict[Platform, AccessList]:
     }
 
 
+class FrontEndProblem(Exception):
+    """A front end cannot be opened; one Korean line."""
+
+
 @asynccontextmanager
 async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncIterator[list[Loop]]:
     """Open the control plane and every front end that is set up; yields the loops to run beside the engine."""
@@ -80,7 +83,7 @@ async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncI
             center.add(webhook)
             stack.push_async_callback(webhook.close)
             tell("  디스코드 웹훅: 알림만 보냅니다")
-        loops += _web(settings, engine, plane, dispatcher, home, tell)
+        loops += _web(settings, plane, dispatcher, home, tell)
         yield loops
 
 
@@ -147,15 +150,21 @@ def _telegram(
 
 
 def _web(
-    settings: Settings,
-    engine: Engine,
-    plane: ControlPlane,
-    dispatcher: Dispatcher,
-    home: object,
-    tell: Callable[[str], None],
+    settings: Settings, plane: ControlPlane, dispatcher: Dispatcher, home: Path, tell: Callable[[str], None]
 ) -> list[Loop]:
-    return []
-
-
-async def _forever() -> None:
-    await asyncio.Event().wait()
+    """Raises FrontEndProblem where the address cannot be had: better no start than a console somewhere else."""
+    try:
+        front = WebFrontEnd(
+            plane=plane,
+            dispatcher=dispatcher,
+            home=home,
+            host=settings.gaemi_host,
+            port=settings.gaemi_port,
+            public=settings.gaemi_public,
+        )
+        front.bind()
+    except WebProblem as problem:
+        raise FrontEndProblem(str(problem)) from problem
+    tell(f"  콘솔 (2분 안에 한 번만 쓸 수 있는 주소): {front.login_link()}")
+    tell(f"  다시 들어가려면: gaemi login --port {settings.gaemi_port}")
+    return [front.run]

@@ -18,6 +18,7 @@ from bot.logs import set_up_logging
 from bot.settings import Settings, load_settings
 from bot.subcommands import UserError, add_home, add_json
 from engine.market import Environment
+from engine.orders import JournalUnavailable, LeaseHeld
 from engine.results import DaySummary, Trade
 
 NAME = "run"
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(settings: Settings, arguments: argparse.Namespace) -> DaySummary | None:
     from bot.app import RunOptions, serve
+    from bot.front_ends import FrontEndProblem
     from bot.venue import MarketChoice, VenueError
 
     options = RunOptions(
@@ -101,7 +103,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> DaySummar
         return await serve(options, lambda line: print(line, file=sys.stderr, flush=True))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-    except VenueError as error:
+    except (VenueError, FrontEndProblem, JournalUnavailable, LeaseHeld) as error:
         raise UserError(str(error)) from error
     except BaseExceptionGroup as group:
         raise _first(group) from group
@@ -109,12 +111,10 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> DaySummar
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The failure that ended the service, without its wrappings; expected ones become one line."""
-    from bot.venue import VenueError
-
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return UserError(str(error)) if isinstance(error, VenueError) else error
+    return UserError(str(error), 1) if isinstance(error, JournalUnavailable | LeaseHeld) else error
 
 
 def prepare_home(home: Path) -> Path:
