@@ -11,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -328,11 +329,12 @@ class Canvas:
     # ---------------------------------------------------------------- output
 
     def pixels_rgba(self) -> NDArray[np.uint8]:
-        """The drawn page, shape (height, width, 4). Valid until the next page of this height is drawn."""
-        renderer = _renderer(self.height)
+        """The drawn page, shape (height, width, 4). Valid until the next page is drawn."""
+        renderer = _renderer()
         renderer.clear()  # type: ignore[no-untyped-call]
         self.figure.draw(renderer)
-        return np.asarray(renderer.buffer_rgba())  # type: ignore[no-untyped-call]
+        # The origin of Agg is the lower left: a shorter page fills the lower part.
+        return np.asarray(renderer.buffer_rgba())[TALL - self.height :]  # type: ignore[no-untyped-call]
 
     def picture(self) -> Picture:
         with _drawing:
@@ -341,14 +343,12 @@ class Canvas:
 
 
 _drawing = threading.Lock()
-_renderers: dict[int, RendererAgg] = {}
 
 
-def _renderer(height: int) -> RendererAgg:
-    # Pages come in few heights; fresh memory for each would cost more than drawing.
-    if height not in _renderers:
-        _renderers[height] = RendererAgg(WIDTH, height, DPI)  # type: ignore[no-untyped-call]
-    return _renderers[height]
+@lru_cache(maxsize=1)
+def _renderer() -> RendererAgg:
+    # One page of memory for every picture: fresh memory would cost more than drawing.
+    return RendererAgg(WIDTH, TALL, DPI)  # type: ignore[no-untyped-call]
 
 
 def _png(page: NDArray[np.uint8]) -> bytes:

@@ -134,6 +134,9 @@ class Label(Text):
             return
         page = np.asarray(renderer.buffer_rgba())  # type: ignore[no-untyped-call]
         mask, left, top = self._placed()
+        figure = self.get_figure(root=True)
+        if figure is not None:  # the page may be taller than the figure, which fills its lower part
+            top += page.shape[0] - round(figure.bbox.height)
         x0, y0 = max(left, 0), max(top, 0)
         x1, y1 = min(left + mask.shape[1], page.shape[1]), min(top + mask.shape[0], page.shape[0])
         if x1 <= x0 or y1 <= y0:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from charts import Picture, RenderRequest, View, render
 from charts import samples as one
 from charts.gallery import EXHIBITS
 from charts.worker import Renderer
-from engine.clock import monotonic
+from engine.clock import cpu_seconds, monotonic
 
 MEASURED = (
     "candles-daily", "candles-15m", "intraday", "book", "score", "recommend", "prediction", "heatmap", "heatmap-200",
@@ -69,8 +70,12 @@ def in_process(repeats: int) -> dict[str, dict[str, float]]:
         if exhibit.name in MEASURED:
             request = RenderRequest(exhibit.view(), exhibit.theme)
             size = len(render(request).png)
-            times = [milliseconds(lambda request=request: render(request)) for _ in range(repeats)]  # type: ignore[misc]
-            result[exhibit.name] = {**quantiles(times), "kB": round(size / 1000)}
+            times, busy = [], []
+            for _ in range(repeats):
+                processor = cpu_seconds()
+                times.append(milliseconds(partial(render, request)))
+                busy.append(1000 * (cpu_seconds() - processor))
+            result[exhibit.name] = {**quantiles(times), "cpu_p50": quantiles(busy)["p50"], "kB": round(size / 1000)}
     return result
 
 
