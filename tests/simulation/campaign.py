@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import cpu_seconds, monotonic
+from tests.orders.test_risk import check_generated
 from tests.simulation.day import DayResult, run_day
 from tests.simulation.kill import KillResult, run_kills
 from tests.simulation.world import Rates
@@ -129,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="첫 씨앗; 이어서 하려면 다음 씨앗부터 (기본 1)")
     parser.add_argument("--jobs", type=int, default=2, help="프로세스 수 (기본 2)")
     parser.add_argument("--crash-rate", type=float, default=Rates.crash, help="경계마다 죽을 확률")
+    parser.add_argument("--gate-orders", type=int, default=20_000, help="위험 관문에 넣을 무작위 주문 수 (기본 20,000)")
     parser.add_argument("--json", action="store_true", help="마지막 줄에 JSON 하나를 씁니다")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
@@ -146,6 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"\r[{done:<30}] {number}/{options.days}일 주문 {totals.sent:,}", end="", file=sys.stderr)
         kills = run_kills(options.kills, options.seed, Path(folder))
     print(file=sys.stderr)
+    passed = check_generated(options.gate_orders, options.seed)  # raises at the first order that passes a limit
+    print(f"위험 관문: {options.gate_orders:,}건 중 {passed:,}건 통과, 한도를 넘은 것 0건")
     result = summary(totals, kills, options.seed, monotonic() - started)
     print(table(totals.faults))
     for name, value in result.items():
