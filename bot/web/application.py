@@ -9,7 +9,15 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
 
 from bot.texts import Texts
-from bot.web import console, problems, streams
+from bot.web import (
+    backtest_routes,
+    console,
+    market_routes,
+    problems,
+    streams,
+    system_routes,
+    trading_routes,
+)
 from bot.web.fonts import for_browsers, korean_font
 from bot.web.guard import Guard
 from bot.web.models import ProblemModel
@@ -48,8 +56,8 @@ def create_app(state: WebState) -> FastAPI:
     )
     app.state.web = state
     problems.install(app, Texts(state.plane.language))
-    app.include_router(console.router)
-    app.include_router(streams.router)
+    for routes in (market_routes, trading_routes, backtest_routes, console, system_routes, streams):
+        app.include_router(routes.router)
     _add_page(app)
     return app
 
@@ -62,6 +70,7 @@ def guarded(app: FastAPI, state: WebState, token: str, rates: RateLimiter) -> Gu
         sessions=state.sessions,
         rates=rates,
         failures=state.failures,
+        counters=state.counters,
     )
 
 
@@ -84,10 +93,6 @@ def _add_page(app: FastAPI) -> None:
         data = for_browsers(await asyncio.to_thread(path.read_bytes))
         return Response(data, media_type="font/ttf", headers={"Cache-Control": "public, max-age=604800"})
 
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
     app.add_api_route("/", index, include_in_schema=False, methods=["GET"])
     app.add_api_route("/static/korean.ttf", font, include_in_schema=False, methods=["GET"])
     app.add_api_route("/static/{name}", static, include_in_schema=False, methods=["GET"])
-    app.add_api_route("/healthz", health, tags=["상태"], summary="살아 있는가", methods=["GET"])

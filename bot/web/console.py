@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from bot.dispatch import ProgressSink
 from bot.reply import Reply
 from bot.web.cards import CardDesk
 from bot.web.guard import CALLER, COOKIE
@@ -172,7 +173,7 @@ def _own(cards: CardDesk, caller: Caller, message: str) -> None:
         raise Problem(409, "그 답은 더 남아 있지 않습니다. 명령을 다시 내리세요")
 
 
-def _progress(state: WebState, caller: Caller, tag: str):  # type: ignore[no-untyped-def]
+def _progress(state: WebState, caller: Caller, tag: str) -> ProgressSink:
     async def show(reply: Reply) -> None:
         card = state.cards.card(reply, "")
         state.events.tell(caller.id, {"type": "progress", "tag": tag, "card": card.model_dump()})

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 
+from bot.web.figures import Counters
 from bot.web.policy import BODY_LIMIT, BODY_SECONDS, SECURITY_HEADERS, Policy, single
 from bot.web.problems import MEDIA_TYPE, Problem
 from bot.web.security import Caller, Rate, RateLimiter, Sessions, same_secret
@@ -38,6 +39,7 @@ class Guard:
         sessions: Sessions,
         rates: RateLimiter,
         failures: RateLimiter,
+        counters: Counters,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
@@ -46,6 +48,7 @@ class Guard:
         self._sessions = sessions
         self._rates = rates
         self._failures = failures
+        self._counters = counters
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +58,7 @@ class Guard:
         try:
             self._admit(scope)
         except Problem as problem:
-            await _refuse(scope, receive, send, problem)
+            await self._refuse(scope, send, problem)
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
@@ -120,6 +123,10 @@ class Guard:
 
     # -- serving
 
+    async def _refuse(self, scope: Scope, send: Send, problem: Problem) -> None:
+        self._counters.requests[str(problem.status)] += 1
+        await _refuse(scope, send, problem, self._policy().encrypted)
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _Headers(scope)
         answered = False
@@ -128,6 +135,7 @@ class Guard:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
+                self._counters.requests[str(message["status"])] += 1
                 message["headers"] = _hardened(list(message.get("headers", [])), self._policy().encrypted)
             await send(message)
 
@@ -139,11 +147,11 @@ class Guard:
         except Problem as problem:
             if answered:
                 raise
-            await _refuse(scope, receive, send, problem)
+            await self._refuse(scope, send, problem)
         except TimeoutError:
             if answered:
                 raise
-            await _refuse(scope, receive, send, Problem(504, "제때 답하지 못했습니다"))
+            await self._refuse(scope, send, Problem(504, "제때 답하지 못했습니다"))
 
 
 class _Body:
@@ -215,11 +223,11 @@ def _hardened(headers: list[tuple[bytes, bytes]], encrypted: bool) -> list[tuple
     return headers + [(name, value) for name, value in extra if name not in present]
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
+async def _refuse(scope: Scope, send: Send, problem: Problem, encrypted: bool) -> None:
     body = problem.body()
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-    headers = _hardened(headers, encrypted=False)
+    headers = _hardened(headers, encrypted)
     prefix = "http"
     if scope["type"] == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):

@@ -144,3 +144,17 @@ class LoggedIn(SessionModel):
 class LoginLink(Answer):
     link: str
     seconds: int
+
+
+class PriceWish(Model):
+    """What a client of ``/ws/prices`` may send."""
+
+    subscribe: list[Annotated[str, StringConstraints(max_length=7)]] = Field(default_factory=list, max_length=200)
+    unsubscribe: list[Annotated[str, StringConstraints(max_length=7)]] = Field(default_factory=list, max_length=200)
+    all: bool | None = None
+
+
+class HealthModel(Answer):
+    status: Literal["ok", "slow"]
+    environment: str
+    beat_seconds: float | None = Field(description="이벤트 루프가 마지막으로 뛴 지 몇 초")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -17,12 +17,17 @@ from bot.control import ControlPlane
 from bot.dispatch import Dispatcher
 from bot.texts import Texts
 from bot.web.application import create_app, guarded
+from bot.web.backtest_routes import view
 from bot.web.cards import CardDesk
 from bot.web.connections import PatientProtocol
 from bot.web.events import EventLog
+from bot.web.figures import Figures
 from bot.web.guard import default_limiters
+from bot.web.jobs import Jobs, RunningJob
+from bot.web.orders import ApiOrders
 from bot.web.pictures import Shelf
 from bot.web.policy import Policy, is_loopback
+from bot.web.prices import LivePrices, PriceHub
 from bot.web.security import Rate, Sessions, read_or_make_token
 from bot.web.state import WebState
 from engine.clock import monotonic
@@ -64,8 +69,10 @@ class WebFrontEnd:
         certificate: Path | None = None,
         private_key: Path | None = None,
         rate: Rate | None = None,
+        live: LivePrices | None = None,
+        figures: Callable[[], Figures] = Figures,
     ) -> None:
-        """Makes HOME/api-token at the first run. Raises WebProblem."""
+        """``live`` is the engine's view of the stream, ``figures`` reads it for /metrics. Makes HOME/api-token at the first run. Raises WebProblem."""
         if not is_loopback(host) and not public and certificate is None:
             raise WebProblem(
                 f"{host} 에 열면 다른 기기에서 주문할 수 있습니다. TLS 인증서를 주거나 GAEMI_PUBLIC=true 로 뜻을 밝히세요"
@@ -86,15 +93,22 @@ class WebFrontEnd:
         self.sessions = Sessions(plane.wall)
         self.events = EventLog(AlertWriter(Texts(plane.language), plane.services.environment, monotonic))
         self._plane = plane
+        self.prices = PriceHub(plane.services, live)
+        cards = CardDesk(plane, dispatcher, self.shelf)
+        self.jobs = Jobs(self._job_changed)
         self.state = WebState(
             plane=plane,
-            cards=CardDesk(plane, dispatcher, self.shelf),
+            cards=cards,
             shelf=self.shelf,
             sessions=self.sessions,
             failures=failures,
             policy=lambda: self._policy,
             login_link=self.login_link,
             events=self.events,
+            prices=self.prices,
+            jobs=self.jobs,
+            orders=ApiOrders(plane, cards),
+            figures=figures,
         )
         self.application = guarded(create_app(self.state), self.state, self._token, rates)
 
@@ -130,6 +144,10 @@ class WebFrontEnd:
         self._policy = self._policy_for(self._port)
         return self._port
 
+    def _job_changed(self, job: RunningJob) -> None:
+        seen = view(self.state, job, with_result=False)
+        self.events.tell(job.owner, {"type": "job", "job": seen.model_dump()})
+
     def _policy_for(self, port: int) -> Policy:
         names = self._names if is_loopback(self._host) else (self._host, *self._names)
         return Policy(port, self._host, names, self._certificate is not None)
@@ -163,6 +181,9 @@ class WebFrontEnd:
         works = [
             asyncio.create_task(server.serve(sockets=[self._socket]), name="web-server"),
             asyncio.create_task(self.events.run(self._plane.services.events), name="web-events"),
+            asyncio.create_task(self.prices.run_changes(), name="web-changes"),
+            asyncio.create_task(self.prices.run_watch(), name="web-watch"),
+            asyncio.create_task(self.prices.run_broadcast(), name="web-broadcast"),
         ]
         try:
             done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
@@ -173,6 +194,7 @@ class WebFrontEnd:
 
     async def _close(self, server: uvicorn.Server, works: list[asyncio.Task[None]]) -> None:
         serving, *others = works
+        await self.jobs.close()
         for work in others:
             work.cancel()
         server.should_exit = True

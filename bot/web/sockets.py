@@ -18,6 +18,8 @@ WAITING_BYTES = 4 * 1024 * 1024
 SEND_SECONDS = 20.0
 TOO_SLOW = 4008
 """Close code: the client read too slowly; it may connect again and resume."""
+FLOODED = 4029
+"""Close code: the client sends more than anyone needs."""
 ENDED = 4001
 """Close code: the session of this socket has ended."""
 
@@ -46,6 +48,10 @@ class Outbox:
         if len(self._waiting) > WAITING_MESSAGES or self._size > WAITING_BYTES:
             self.overflowed = True
         self._arrived.set()
+
+    def holds(self, slot: str) -> bool:
+        """Whether a message of that slot is still waiting."""
+        return slot in self._slots
 
     def __len__(self) -> int:
         return len(self._waiting)

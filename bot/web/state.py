@@ -11,12 +11,16 @@ from starlette.requests import HTTPConnection
 from bot.control import ControlPlane
 from bot.services import Services
 from bot.web.cards import CardDesk
+from bot.web.figures import Counters, Figures
 from bot.web.pictures import Shelf
 from bot.web.policy import Policy
 from bot.web.security import RateLimiter, Sessions
 
 if TYPE_CHECKING:
     from bot.web.events import EventLog
+    from bot.web.jobs import Jobs
+    from bot.web.orders import ApiOrders
+    from bot.web.prices import PriceHub
 
 
 @dataclass
@@ -29,7 +33,11 @@ class WebState:
     policy: Callable[[], Policy]
     login_link: Callable[[], str]
     events: EventLog
-    extra: dict[str, object] = field(default_factory=dict)
+    prices: PriceHub
+    jobs: Jobs
+    orders: ApiOrders
+    figures: Callable[[], Figures]
+    counters: Counters = field(default_factory=Counters)
 
     @property
     def services(self) -> Services:

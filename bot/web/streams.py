@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Callable
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Query, WebSocket
+from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from bot.web.guard import CALLER
-from bot.web.security import Caller
-from bot.web.sockets import ENDED, Outbox, send_all
+from bot.web.models import PriceWish
+from bot.web.prices import PriceClient
+from bot.web.security import Caller, Rate, RateLimiter
+from bot.web.sockets import ENDED, FLOODED, Outbox, send_all
 from bot.web.state import WebState, state_of
 from engine.clock import wall_sleep
 
+logger = logging.getLogger(__name__)
 router = APIRouter()
+MESSAGES_PER_SECOND = Rate(5.0, 40.0)
 
 SESSION_CHECK_SECONDS = 30.0
 
@@ -36,6 +44,43 @@ async def events(
     await _follow(socket, trades_only=False, epoch=epoch, after=after)
 
 
+@router.websocket("/ws/prices")
+async def prices(
+    socket: WebSocket,
+    epoch: Annotated[str, Query()] = "",
+    after: Annotated[int | None, Query()] = None,
+    codes: Annotated[str, Query()] = "",
+    everything: Annotated[bool, Query(alias="all")] = True,
+) -> None:
+    """A snapshot (or, with ``?epoch=…&after=…``, what changed since), then all stocks every ten seconds and the changes
+    of subscribed ones (``?codes=005930,247540``, or ``{"subscribe": ["005930"]}``) as they come."""
+    state = state_of(socket)
+    await socket.accept()
+    client = PriceClient(Outbox(), everything=everything)
+    hub = state.prices
+
+    def wish(text: str) -> None:
+        try:
+            wanted = PriceWish.model_validate_json(text)
+        except ValidationError:
+            client.box.put(orjson.dumps({"type": "problem", "detail": "알 수 없는 요청입니다"}), "problem")
+            return
+        refused = hub.subscribe(client, wanted.subscribe)
+        client.codes.difference_update(wanted.unsubscribe)
+        if wanted.all is not None:
+            client.everything = wanted.all
+        answer = {"type": "subscribed", "codes": sorted(client.codes), "all": client.everything, "detail": refused}
+        client.box.put(orjson.dumps(answer))
+
+    hub.join(client, epoch=epoch, after=after)
+    if codes:
+        hub.subscribe(client, codes.split(",")[:200])
+    try:
+        await serve_socket(socket, client.box, state, wish)
+    finally:
+        hub.leave(client)
+
+
 async def _follow(socket: WebSocket, *, trades_only: bool, epoch: str, after: int | None) -> None:
     state = state_of(socket)
     caller: Caller = socket.scope[CALLER]
@@ -48,14 +93,24 @@ async def _follow(socket: WebSocket, *, trades_only: bool, epoch: str, after: in
         state.events.leave(box)
 
 
-async def serve_socket(socket: WebSocket, box: Outbox, state: WebState) -> None:
+async def serve_socket(
+    socket: WebSocket, box: Outbox, state: WebState, on_text: Callable[[str], None] = lambda text: None
+) -> None:
     """Send from ``box`` until the client leaves, falls behind, or its login ends."""
     caller: Caller | None = socket.scope[CALLER]
+
+    flood = RateLimiter(state.plane.wall, MESSAGES_PER_SECOND)
 
     async def read() -> None:
         with contextlib.suppress(WebSocketDisconnect):
             while True:
-                await socket.receive_text()
+                message = await socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                if flood.wait("messages") > 0:
+                    await socket.close(FLOODED)
+                    return
+                on_text(message.get("text") or "")
 
     async def watch() -> None:
         while caller is None or caller.kind == "token" or state.sessions.alive(caller.id.removeprefix("session:")):
