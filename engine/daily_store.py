@@ -122,6 +122,10 @@ class DailyStore:
 
     # -- growing
 
+    def remember(self, code: Code, bars: Bars, source: str) -> None:
+        """Take whole histories that the caller has already (a replay); they are written with the next change."""
+        self._kept[code] = _Kept(bars[-KEPT_BARS:], source, self._clock.now(), KEPT_BARS)
+
     async def absorb_day(self, day: date, quotes: Mapping[Code, Quote]) -> int:
         """After the close of ``day``: make its bar of every stock from one sweep. Returns how many were added."""
         session = self._calendar.session(day)
