@@ -39,7 +39,9 @@ class AlertWriter:
         if told is None:
             return None
         kind, text = told
-        return kind, self.say("alert_head", at=clock_time(event.at), environment=self.environment.label) + text
+        return kind, self.say(
+            "alert_head", at=clock_time(event.at), environment=self.say(f"environment_{self.environment.value}")
+        ) + text
 
     def _told(self, event: happened.Event) -> tuple[AlertKind, str] | None:
         say = self.say

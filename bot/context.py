@@ -58,6 +58,11 @@ class Context:
     def language(self) -> str:
         return self.say.language
 
+    @property
+    def environment(self) -> str:
+        """실전, 모의 or 시뮬레이터, in the person's language."""
+        return self.say(f"environment_{self.services.environment.value}")
+
     def now(self) -> datetime:
         """Market time."""
         return self.services.clock.now()
@@ -79,7 +84,12 @@ class Context:
     def footer(self, stamp: Stamp) -> str:
         """The line under every answer: data time, source, environment, account."""
         key = "footer_fictional" if stamp.fictional else "footer"
-        line = self.say(key, at=day_time(stamp.at), source=stamp.source, environment=stamp.environment.label)
+        line = self.say(
+            key,
+            at=day_time(stamp.at),
+            source=stamp.source,
+            environment=self.say(f"environment_{stamp.environment.value}"),
+        )
         return line + (self.say("footer_account", tail=stamp.account_tail) if stamp.account_tail else "")
 
     async def answer(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from bot.access import Decision, Incoming, Permission, User
+from bot.access import Decision, Incoming, Permission, Platform, User
 from bot.commands.arguments import (
     MAXIMUM_CHOICES,
     Argument,
@@ -43,6 +44,7 @@ FRESH_SECONDS = 60.0
 AUDIT_PATIENCE_SECONDS = 0.2
 """How long the answer to a panic may wait for its audit entry."""
 REFUSALS_PER_MINUTE = 3
+REQUESTS_PER_SPAN, SPAN_SECONDS = 60, 10.0
 AGAIN, CANCEL_WORK = "c", "k"
 """Action prefixes of the dispatcher's own: run a command again, cancel long work."""
 
@@ -54,6 +56,7 @@ class Dispatcher:
         self._plane = plane
         self._works = Works(plane.wall)
         self._refused: dict[tuple[str, int], list[float]] = {}
+        self._pace: dict[str, deque[float]] = {}
 
     # -- entrances
 
@@ -216,6 +219,8 @@ class Dispatcher:
         if not self._fresh(incoming):
             await self._audit(incoming, verb, shown, "expired", "")
             return Reply(text=say("too_old"), error=True)
+        if not self._paced(context.user):
+            return Reply(notice=say("too_fast"), error=True)
         try:
             if incoming.id and not await self._plane.store.first_time(f"{incoming.sender.platform}:{incoming.id}"):
                 return Reply(notice=say("already_handled"))
@@ -284,6 +289,17 @@ class Dispatcher:
         if len(self._refused) > 1_000:
             self._refused = {k: times for k, times in self._refused.items() if now - times[-1] < 60.0}
         self._refused[key] = [*recent, now]
+        return True
+
+    def _paced(self, user: User) -> bool:
+        """False for a chat user with more than 60 requests in 10 seconds; the console is this machine's own."""
+        if user.platform is Platform.CONSOLE:
+            return True
+        now = self._plane.wall.monotonic()
+        times = self._pace.setdefault(user.key, deque(maxlen=REQUESTS_PER_SPAN))
+        if len(times) == REQUESTS_PER_SPAN and now - times[0] < SPAN_SECONDS:
+            return False
+        times.append(now)
         return True
 
     def _fresh(self, incoming: Incoming) -> bool:

@@ -15,7 +15,7 @@ from bot.ticket_view import STOP_SHARE, TicketScene, entry_price, order_line_tex
 from bot.tickets import Ticket
 from engine.broker import OrderType
 from engine.krx import floor_to_tick, on_tick, tick_size
-from engine.market import Quote, Shares, Side, Won
+from engine.market import Environment, Quote, Shares, Side, Won
 from engine.results import TicketPreview
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,12 @@ def _order(ticket: Ticket, identity: str, by: str) -> ManualOrder:
 
 def _complete(context: Context, ticket: Ticket, scene: TicketScene) -> None:
     """Raises Declined for what is missing or impossible."""
+    services = context.services
+    if services.environment is Environment.REAL and ticket.side is Side.BUY:
+        # The engine refuses it as well; here the person learns what to do before choosing to confirm.
+        until = services.trader.status().armed_until
+        if until is None or until <= context.now():
+            raise Declined("not_armed")
     if ticket.quantity < 1:
         raise Declined("ticket_no_quantity")
     if ticket.type is OrderType.LIMIT:
@@ -118,7 +124,7 @@ def _preview_text(context: Context, ticket: Ticket, preview: TicketPreview, seco
     lines = [
         say(
             "preview_title",
-            environment=context.services.environment.label,
+            environment=context.environment,
             name=preview.stock.name,
             code=preview.stock.code,
             side=say(f"side_{ticket.side.value}"),

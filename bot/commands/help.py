@@ -52,7 +52,7 @@ async def help_command(context: Context, about: str | None) -> Reply:
         if not context.user.may(found.permission):
             raise Declined("refused_role")
         return await context.answer(detail(context, found))
-    lines = [say("help_title", environment=context.services.environment.label)]
+    lines = [say("help_title", environment=context.environment)]
     for group in Group:
         commands = [c for c in registry.commands() if c.group is group and context.user.may(c.permission)]
         if commands:

@@ -37,7 +37,7 @@ async def _started(context: Context) -> Reply:
         note = await context.services.trader.start(context.user.key)
     except ValueError as problem:
         raise Declined("refused_with_reason", reason=printable(str(problem), 200)) from problem
-    lines = [context.say("bot_started", environment=context.services.environment.label)]
+    lines = [context.say("bot_started", environment=context.environment)]
     if note:
         lines.append(note)
     lines.append(context.say("bot_started_how", threshold=f"{context.services.entry_threshold:g}"))

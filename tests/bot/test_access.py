@@ -202,6 +202,16 @@ async def test_log_injection_stays_one_line(desk: Desk) -> None:
     assert all(value.isprintable() for entry in entries for value in entry.values())
 
 
+async def test_a_flood_of_requests_is_slowed_but_never_the_kill_switch(desk: Desk) -> None:
+    replies = [await desk.say("상태", TRADER) for _ in range(70)]
+    assert [bool(reply.text) for reply in replies] == [True] * 60 + [False] * 10
+    assert "너무 잦습니다" in replies[-1].notice
+    assert "진입을 막고" in (await desk.say("비상", TRADER)).text
+    assert (await desk.say("상태", ADMIN)).text
+    desk.wall.pass_(11)
+    assert (await desk.say("상태", TRADER)).text
+
+
 async def test_two_platforms_with_one_id_are_two_people(desk: Desk) -> None:
     await desk.say("관심 추가 삼성전자", TRADER)
     other = Incoming(desk.sender(TRADER, Platform.TELEGRAM), "u1", desk.wall.now())

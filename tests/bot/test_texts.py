@@ -14,7 +14,7 @@ from bot.commands.registry import Group
 from bot.confirmations import Refusal
 from bot.texts import CATALOGUES, Texts, placeholders
 from engine.broker import OrderType
-from engine.market import Phase, Side
+from engine.market import Environment, Phase, Side
 from engine.results import Sentiment, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,7 @@ def families() -> set[str]:
     """Keys that are put together from a value."""
     made = {f"side_{side.value}" for side in Side} | {f"type_{kind.value}" for kind in OrderType}
     made |= {f"phase_{phase.value}" for phase in Phase} | {f"role_{role.name.lower()}" for role in Permission}
+    made |= {f"environment_{environment.value}" for environment in Environment}
     made |= {f"group_{group.value}" for group in Group} | {f"confirm_{why.value}" for why in Refusal}
     made |= {f"refused_{why.value}" for why in Decision if why is not Decision.ALLOWED}
     made |= {f"verdict_{verdict.value}" for verdict in Verdict} | {f"sentiment_{s.value}" for s in Sentiment}

@@ -161,6 +161,20 @@ async def test_without_a_code_set_up_real_money_stays_shut(open_desk: Opener) ->
     assert desk.trader.calls == []
 
 
+async def test_real_buys_need_the_code_of_the_day_and_sells_do_not(real: Desk) -> None:
+    refused = await real.say("매수 삼성전자 10 71900")
+    assert "실전 매수는" in refused.text
+    assert real.orders.sent == []
+    preview = await real.say("매도 에코프로비엠 10 71900")
+    await confirm(real, preview, "매도 확정")
+    real.trader.armed_until = NOW + timedelta(hours=1)
+    preview = await real.say("매수 삼성전자 10 71900")
+    assert preview.text.startswith("[실전]")
+    real.trader.armed_until = NOW - timedelta(minutes=1)
+    assert "실전 매수는" in (await real.say("매수 삼성전자 10 71900")).text
+    assert len(real.orders.sent) == 1
+
+
 @pytest.mark.parametrize("environment", [Environment.SIMULATOR, Environment.MOCK])
 async def test_play_money_starts_at_once(open_desk: Opener, environment: Environment) -> None:
     desk = await open_desk(services(environment))
