@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,10 +67,8 @@ class Conversation:
         if command.answers_with_form:
             await self._with_form(answering, command, raw)
             return
-        if not await self._acknowledge(answering) and not command.any_age:
-            return
-        reply = await self._dispatcher.run(incoming, command.name_en, raw, self._progress(answering))
-        await self._show(answering, reply)
+        work = self._dispatcher.run(incoming, command.name_en, raw, self._progress(answering))
+        await self._acknowledged(answering, work, urgent=command.any_age)
 
     async def press(self, interaction: discord.Interaction[Any], asks: bool, action: str) -> None:
         incoming = self._incoming(interaction)
@@ -106,10 +104,8 @@ class Conversation:
         # A modal that a slash command opened has no message to edit: it gets a placeholder.
         placeholder = interaction.message is None
         answering = Answering(interaction, incoming, self._hidden(incoming, target), placeholder)
-        if not await self._acknowledge(answering) and not (target and target.any_age):
-            return
-        reply = await self._dispatcher.act(incoming, action, answers, self._progress(answering))
-        await self._show(answering, reply)
+        work = self._dispatcher.act(incoming, action, answers, self._progress(answering))
+        await self._acknowledged(answering, work, urgent=target is not None and target.any_age)
 
     async def _with_form(self, answering: Answering, command: Command, raw: Mapping[str, str]) -> None:
         interaction = answering.interaction
@@ -122,6 +118,17 @@ class Conversation:
             return
         if await self._acknowledge(answering) or command.any_age:
             await self._show(answering, await work)
+
+    async def _acknowledged(self, answering: Answering, work: Coroutine[Any, Any, Reply], *, urgent: bool) -> None:
+        """Acknowledge, then do it, then show it. What is urgent waits for no acknowledgement, and needs none."""
+        if urgent:
+            reply, _ = await asyncio.gather(work, self._acknowledge(answering))
+        elif await self._acknowledge(answering):
+            reply = await work
+        else:
+            work.close()
+            return
+        await self._show(answering, reply)
 
     async def _acknowledge(self, answering: Answering) -> bool:
         """False when Discord did not take it: the person was shown a failure and will press again, so nothing may be

@@ -129,10 +129,13 @@ class Conversation:
         action = data.removeprefix(FORM_MARK)
         target = target_of(self._registry, action)
         urgent = target is not None and target.any_age
-        if not await self._acknowledge(query) and not urgent:
-            return
         if message is None:
             return  # an inline message of another chat: there is no place to answer in
+        if urgent:
+            # The kill switch waits for no acknowledgement, and needs none.
+            self._tasks.start(self._acknowledge(query), "acknowledgement")
+        elif not await self._acknowledge(query):
+            return
         incoming = self._incoming(update_id, message, query.from_user)
         photo = isinstance(message, Message) and bool(message.photo)
         origin = self._delivery.slot(message.chat.id, message.message_id, photo=photo)

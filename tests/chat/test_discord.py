@@ -285,6 +285,15 @@ async def test_panic_is_not_delayed_by_a_slow_chart(wired: Wired) -> None:
     wired.desk.slow_release.set()
 
 
+async def test_panic_does_not_wait_for_an_acknowledgement(wired: Wired) -> None:
+    wired.server.fail(r"/callback", 0, delay=0.5)
+    panic = await wired.server.slash("비상", settle=False)
+    await wired.server.until(lambda: wired.desk.done == ["panic"], 0.4)
+    await wired.server.settled(panic)
+    assert panic.message is not None
+    assert panic.message.content.startswith("비상 정지")
+
+
 async def test_a_picture_over_ten_megabytes_is_refused_before_sending(wired: Wired) -> None:
     wired.desk.padding = 11 * 1024 * 1024
     shown = await wired.server.slash("차트", {"종목": "005930"})
