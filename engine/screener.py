@@ -66,6 +66,8 @@ class _Round:
     quotes: dict[Code, Quote]
     price_source: str
     progress: Progress
+    slow: bool = False
+    """Whether prices come one stock a call."""
 
 
 class Screener:
@@ -220,6 +222,7 @@ class Screener:
 
     async def _single_quotes(self, round_: _Round, held: Sequence[Code], watched: Sequence[Code]) -> None:
         """No many-quote call: single quotes for the leaders of yesterday's bars, daily closes for the others."""
+        round_.slow = True
         ranked = await self._first_ranking(round_)
         leaders = list(dict.fromkeys([*sorted(held), *sorted(watched), *ranked[: self.settings.slow_candidates]]))
 
@@ -281,12 +284,12 @@ class Screener:
         watched: Sequence[Code],
         fetch_minutes: bool,
     ) -> list[Code]:
-        limit = self.settings.live_candidates
-        if len(round_.quotes) < len(ranked) and "개별" in round_.price_source:
-            limit = self.settings.slow_candidates
+        limit, leaders = self.settings.live_candidates, ranked
+        if round_.slow:
+            limit, leaders = self.settings.slow_candidates, [code for code in ranked if code in round_.quotes]
         usable = set(ranked)
         first = [code for code in (*sorted(held), *sorted(watched)) if code in usable]
-        live = list(dict.fromkeys([*first, *ranked[:limit]]))
+        live = list(dict.fromkeys([*first, *leaders[:limit]]))
         if fetch_minutes:
             await self._each(round_, "15분봉", live, self._candles.backfill)
         return live
