@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 python="${1:-.venv/bin/python}"
-home="${CONFORMANCE_HOME:-.conformance}"
+home="${CONFORMANCE_HOME:-build/conformance}"
 
 environment() { # NAME REQUIREMENT...
     name="$1"
