@@ -391,8 +391,7 @@ class OrderDesk:
         """A person accepts the broker's figure for ``code``; the journal takes it over. Raises LookupError."""
         if code not in self._ledger.frozen and code not in self._ledger.suspects:
             raise LookupError(f"확인할 차이가 없는 종목입니다: {code}")
-        statements = self._ledger.adopt_holding(code, self._core.name(code), self._core.now(), actor)
-        await self._journal.write(statements)
+        await self._core.record(self._ledger.adopt_holding(code, self._core.name(code), self._core.now(), actor))
         await self.record_audit(actor, "desk", "confirm_difference", {"code": code}, "allowed", "")
         return self.position(code)
 

@@ -77,6 +77,8 @@ class Ledger:
         self.sent: list[Sent] = []
         self.seen_numbers: dict[tuple[Code, Side], set[str]] = defaultdict(set)
         self.balance: Balance | None = None
+        """The balance that cash is counted from."""
+        self.newest_balance: Balance | None = None
         self.account: dict[Code, Shares] = {}
         """Shares in the account: the last balance, moved on by our fills since."""
         self.cash_since_balance: Won = 0
@@ -508,7 +510,8 @@ class Ledger:
     def adopt_holding(self, code: Code, name: str, at: datetime, actor: str) -> list[Statement]:
         """Make the journal agree with the broker's balance: a person confirmed it."""
         held = self.positions.get(code)
-        holding = next((h for h in (self.balance.holdings if self.balance else ()) if h.code == code), None)
+        newest = self.newest_balance
+        holding = next((h for h in (newest.holdings if newest else ()) if h.code == code), None)
         quantity = holding.quantity if holding else 0
         before = held.quantity if held else 0
         statements = [sql.add_adjustment(at, code, before, quantity, actor), sql.drop_frozen(code)]

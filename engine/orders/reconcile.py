@@ -418,6 +418,7 @@ class Reconciler:
 
     async def _compare(self, balance: Balance) -> tuple[Difference, ...]:
         core, ledger, now = self._core, self._core.ledger, self._core.now()
+        ledger.newest_balance = balance
         found = ledger.differences(balance)
         for code in [code for code in self._first_seen if code not in found]:
             del self._first_seen[code]

@@ -229,6 +229,12 @@ def test_entry_rules_never_block_an_exit(hurdle: Callable[[RiskState], RiskState
     assert rule(hurdle(HELD), replace(SELL, type=OrderType.MARKET, price=0)) in ("", "R7")
 
 
+def test_a_manual_sale_near_or_above_the_market_passes() -> None:
+    for price in (67_900, 70_000, 85_000):
+        assert rule(HELD, replace(SELL, origin=Origin.MANUAL, price=price)) == ""
+    assert rule(HELD, replace(SELL, price=60_000)) == "", "a stop of the rules sells at any price"
+
+
 def test_a_panic_sale_has_no_rate_limit() -> None:
     busy = replace(HELD, sent=tuple(sent(n, CODE, Origin.BOT, Purpose.EXIT) for n in range(50)))
     assert rule(busy, replace(SELL, origin=Origin.PANIC)) == ""
