@@ -85,7 +85,7 @@ async def supervise(
         except Exception as problem:
             # The boundary of the whole front end: whatever a chat library raises must not reach the engine's tasks.
             status.down(f"{type(problem).__name__}: {problem}")
-            logger.warning("%s failed, next attempt in %.0f s", name, pause, exc_info=problem)
+            logger.warning("%s failed, next attempt in %.1f s", name, pause, exc_info=problem)
         if clock.monotonic() - began >= HEALTHY_SECONDS:
             pause = first_pause
         jitter = float(clock.seeded(name, status.restarts).uniform(0.8, 1.2))
