@@ -187,8 +187,8 @@ async def test_the_loop_does_not_stall() -> None:
         watcher.cancel()
         await renderer.close()
     assert len(gaps) > 20
-    # The benchmark reports the figure; this only guards against drawing in the loop (60 ms and more).
-    assert sorted(gaps)[-2] < 0.05
+    # The benchmark reports the figure; this only guards against drawing in the loop, which leaves few and long gaps.
+    assert sorted(gaps)[int(0.97 * len(gaps))] < 0.05
 
 
 def test_digests_follow_content() -> None:
