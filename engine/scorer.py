@@ -87,19 +87,20 @@ class Scorer:
     def daily_state(self, bars: Bars) -> DailyState:
         """Facts and points of the daily factors, from memory where these very bars were seen."""
         known = self._daily.get(bars.digest)
-        if known is None:
-            self.learn_daily([bars])
-            known = self._daily[bars.digest]
-        return known
+        return known if known is not None else self.learn_daily([bars])[0]
 
-    def learn_daily(self, many: list[Bars]) -> None:
-        """Compute the daily part of many stocks in one pass."""
+    def learn_daily(self, many: list[Bars]) -> list[DailyState]:
+        """The daily parts of many stocks, those not in memory computed in one pass. Safe beside other threads."""
         from engine.scoring.points import daily_states
 
-        for bars, state in zip(many, daily_states(many, self.least_daily), strict=True):
-            self._daily[bars.digest] = state
+        unknown = {bars.digest: bars for bars in many if bars.digest not in self._daily}
+        fresh = dict(zip(unknown, daily_states(list(unknown.values()), self.least_daily), strict=True))
+        kept = [fresh.get(bars.digest) or self._daily.get(bars.digest) for bars in many]
+        self._daily.update(fresh)
         while len(self._daily) > max(_REMEMBERED, len(many)):
             self._daily.popitem(last=False)
+        # Another thread may have pushed one out between the look and the reading.
+        return [state or daily_states([bars], self.least_daily)[0] for bars, state in zip(many, kept, strict=True)]
 
     def _fifteen_state(self, bars: Bars) -> FifteenState:
         from engine.scoring.points import fifteen_states

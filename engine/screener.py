@@ -258,10 +258,9 @@ class Screener:
         from engine.scoring.points import breakout_points
 
         def work() -> list[tuple[float, float, Code]]:
-            self._scorer.learn_daily([bars for _, bars in known])
+            states = self._scorer.learn_daily([bars for _, bars in known])
             rows = []
-            for code, bars in known:
-                state = self._scorer.daily_state(bars)
+            for (code, _), state in zip(known, states, strict=True):
                 if state.defect:
                     round_.excluded[code] = f"자료 이상: {state.defect}"
                     continue
