@@ -37,8 +37,10 @@ async def _bars(context: Context, stock: Stock, kind: str) -> tuple[Bars, str, d
         bars = context.services.candles.bars(stock.code, _KEPT[kind])
     if not len(bars):
         raise Declined("no_fifteen_bars", name=stock.name)
-    last: datetime = bars.start[-1].item()
-    return bars[-INTRADAY_BARS:], context.services.source, last.replace(tzinfo=KST) + _KEPT[kind].length
+    last: datetime = bars.start[-1].item().replace(tzinfo=KST)
+    session = context.services.calendar.session(last.date())
+    end = last + _KEPT[kind].length
+    return bars[-INTRADAY_BARS:], context.services.source, min(end, session.close) if session else end
 
 
 async def _marks(context: Context, stock: Stock, first: datetime) -> tuple[Mark, ...]:

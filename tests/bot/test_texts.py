@@ -12,7 +12,7 @@ from bot.access import Decision, Permission
 from bot.alerts import AlertKind, Level
 from bot.commands.registry import Group
 from bot.confirmations import Refusal
-from bot.texts import CATALOGUES, Texts, placeholders
+from bot.texts import CATALOGUES, Texts, placeholders, with_particles
 from engine.broker import OrderType
 from engine.market import Environment, Phase, Side
 from engine.results import Sentiment, Verdict
@@ -161,3 +161,23 @@ def test_only_confirmed_fills_are_called_fills() -> None:
     fills = {"alert_bought", "alert_sold", "alert_part"}
     named = {key for key, text in CATALOGUES["ko"].items() if key.startswith(("alert_", "order_")) and "체결" in text}
     assert named - fills == {"order_accepted"}  # "체결되면 알려 드립니다"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("삼성전자을(를)", "삼성전자를"),
+        ("삼성물산을(를)", "삼성물산을"),
+        ("'종목'이(가)", "'종목'이"),
+        ("'없는회사'은(는)", "'없는회사'는"),
+        ("3종목(으)로", "3종목으로"),
+        ("73,000(으)로", "73,000으로"),
+        ("서울(으)로", "서울로"),
+        ("바다(으)로", "바다로"),
+        ("8(으)로", "8로"),
+        ("72이(가)", "72가"),
+        ("SKC을(를)", "SKC을(를)"),
+    ],
+)
+def test_particles_follow_the_sound_before(text: str, expected: str) -> None:
+    assert with_particles(text) == expected
