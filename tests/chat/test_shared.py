@@ -201,7 +201,7 @@ def test_no_text_is_too_long_for_either_platform(text: str, pictured: bool) -> N
 
 async def test_tasks_are_cancelled_together() -> None:
     tasks = Tasks()
-    task = tasks.start(asyncio.Event().wait(), "forever")  # type: ignore[arg-type]
+    task = tasks.start(asyncio.Event().wait(), "forever")
     await tasks.close()
     with contextlib.suppress(asyncio.CancelledError):
         await task
