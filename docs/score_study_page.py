@@ -105,7 +105,7 @@ def _page(study: ScoreStudy) -> str:
         lines += _period_lines(period)
     lines += ["## 해마다 (28점 이상, 초과 bp)", "", "| 해 | 당일 | 5일 |", "|---|---|---|"]
     lines += [f"| {year} | {one.words()} | {five.words()} |" for year, one, five in study.by_year]
-    lines += ["", *_minute_lines(study), *_closing()]
+    lines += ["", *_minute_lines(study), *_closing(study)]
     return "\n".join(lines) + "\n"
 
 
@@ -157,11 +157,21 @@ def _minute_lines(study: ScoreStudy) -> list[str]:
     return lines
 
 
-def _closing() -> list[str]:
+def _delisted_words(study: ScoreStudy) -> str:
+    found = study.delisted
+    if found is None:
+        return ""
+    return (
+        f"뒤에 상장폐지된 종목에서는 28점 이상이 마지막 60일에 {100 * found.share_near_end:.1f}%로 그 전({100 * found.share_before:.1f}%)보다 "
+        f"잦았고, 비용 뒤 당일 평균 {found.mean_bps:+.0f}bp(중앙값 {found.median_bps:+.0f}bp, {found.rows}건)였습니다. "
+    )
+
+
+def _closing(study: ScoreStudy) -> list[str]:
     return [
         "## 얼마나 믿을까",
         "",
-        "- 살아남은 종목만 있는 자료입니다. 상장폐지 종목에서는 28점 이상이 끝무렵에 두 배 자주 나오고 크게 잃었습니다. 그래서 관리·경고 종목은 점수를 매기기 전에 뺍니다.",
+        f"- 살아남은 종목만 있는 자료입니다. {_delisted_words(study)}그래서 관리·경고 종목은 점수를 매기기 전에 뺍니다.",
         "- 시가에 스프레드 없이 산다고 보았습니다. 한 틱이면 당일 수익은 모두 손실 쪽입니다.",
         "- 하룻밤 보유는 설정으로만 두고 기본은 끕니다: 초과 수익의 구간이 0을 겨우 벗어나거나 걸칩니다.",
         "- 시장 상태로 쉬는 규칙은 표본을 여섯에 하나로 줄이고 아무것도 더하지 않았습니다.",

@@ -8,7 +8,7 @@ factor needs a forecast per day and is 0 here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from engine.results import Factor
 from engine.scoring.bootstrap import Estimate, daily_rank_correlation, day_clustered, demeaned, shuffled
-from engine.scoring.panel import COMMISSION, DailyPanel, MinutePanel, daily_panel, minute_panel, replay_daily
+from engine.scoring.panel import (
+    COMMISSION,
+    DailyPanel,
+    MinutePanel,
+    daily_panel,
+    delisted_rows,
+    minute_panel,
+    replay_daily,
+)
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,6 +44,7 @@ LEVELS: Final = (-np.inf, 35.0, 45.0, 50.0, 55.0)
 OUTCOMES: Final = (("same_day", "당일 종가", 5), ("exits", "당일 + 손절·익절", 5), ("5", "5일", 5), ("20", "20일", 20))
 DAILY_FACTORS: Final = (Factor.RSI, Factor.MACD, Factor.BOLLINGER, Factor.DAILY_FVG, Factor.ORDER_BLOCK)
 STRONG: Final = 28.0
+DELISTED_COST: Final = 0.0020 + 2 * COMMISSION
 TUNE_UNTIL: Final = np.datetime64("2024-01-01")
 QUANTILES: Final = (1, 5, 25, 50, 75, 95, 99, 99.9)
 THINGS_TRIED: Final = (
@@ -101,6 +110,19 @@ class MinuteStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class DelistedStudy:
+    """Companies that were delisted later: what the survivors' file cannot show."""
+
+    share_near_end: float
+    """Share of stock-days with the daily part ≥ 28 within the last 60 bars."""
+    share_before: float
+    rows: int
+    mean_bps: float
+    """Same-day return of the strong bucket after the costs of 2023."""
+    median_bps: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreStudy:
     folder: str
     names: int
@@ -118,6 +140,7 @@ class ScoreStudy:
     by_year: tuple[tuple[int, Estimate, Estimate], ...]
     """(year, same-day excess, 5-day excess) of the strong bucket, bps."""
     minutes: MinuteStudy | None
+    delisted: DelistedStudy | None
     quarantined: dict[str, str]
     histogram: tuple[tuple[float, float], ...]
     """(lower edge of daily points, share), 4-point bins."""
@@ -142,6 +165,7 @@ class ScoreStudy:
                 {"year": y, "same_day_excess": a.json(), "five_day_excess": b.json()} for y, a, b in self.by_year
             ],
             "minutes": _minutes_json(self.minutes),
+            "delisted": asdict(self.delisted) if self.delisted else None,
             "quarantined": self.quarantined,
         }
 
@@ -183,6 +207,7 @@ def study_scores(folder: Path, progress: Callable[[str], None] | None = None) ->
         periods=tuple(periods),
         by_year=_by_year(panel, strong),
         minutes=_minutes(minutes) if minutes is not None else None,
+        delisted=_delisted(folder),
         quarantined=dict(panel.quarantined),
         histogram=tuple((float(edge), float(count / len(total))) for edge, count in zip(edges, counts, strict=False)),
     )
@@ -281,6 +306,22 @@ def _by_year(panel: DailyPanel, strong: Mask) -> tuple[tuple[int, Estimate, Esti
             _estimate(excess[1][years == year], strong[years == year], panel.day[years == year], days),
         )
         for year in np.unique(years)
+    )
+
+
+def _delisted(folder: Path) -> DelistedStudy | None:
+    found = delisted_rows(folder)
+    if found is None:
+        return None
+    points, after, near_end = found
+    strong = points >= STRONG
+    net = 1e4 * (after[strong] - DELISTED_COST)
+    return DelistedStudy(
+        float(strong[near_end].mean()),
+        float(strong[~near_end].mean()),
+        int(strong.sum()),
+        float(net.mean()) if len(net) else float("nan"),
+        float(np.median(net)) if len(net) else float("nan"),
     )
 
 

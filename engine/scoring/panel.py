@@ -161,6 +161,29 @@ def daily_panel(folder: Path, least_daily: int = LEAST_DAILY) -> DailyPanel:
     )  # fmt: skip
 
 
+def delisted_rows(folder: Path, last: int = 60) -> tuple[Floats, Floats, NDArray[np.bool_]] | None:
+    """(daily points, same-day return before cost, within ``last`` bars of the end) of delisted companies, if any."""
+    import pyarrow.parquet as parquet
+
+    path = folder / "krx_delisted_ohlc.parquet"
+    if not path.is_file():
+        return None
+    frame: Any = parquet.read_table(path).to_pandas().sort_values(["code", "date"], kind="stable")
+    rows = []
+    for _, stock in frame.groupby("code", sort=True):
+        opens, high, low, close = (stock[name].to_numpy(np.float64) for name in ("open", "high", "low", "close"))
+        if len(close) <= LEAST_DAILY + last or not (np.minimum(opens, low) > 0).all():
+            continue
+        points = curves.daily_points(curves.daily_facts(high, low, close, 0), LEAST_DAILY).sum(axis=1)[:-1]
+        good = np.isfinite(points)
+        near_end = np.arange(len(points)) >= len(points) - last
+        rows.append((points[good], (close[1:] / opens[1:] - 1)[good], near_end[good]))
+    if not rows:
+        return None
+    points, after, near_end = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return points, after, near_end
+
+
 # ---------------------------------------------------------------- minutes
 
 
