@@ -21,6 +21,10 @@ MOST_RATE_LIMIT_SECONDS = 30.0
 """discord.py allows no less. A longer wait is raised instead of hanging silently with an alarm behind it."""
 _DEAD = (UNKNOWN_INTERACTION, ALREADY_ANSWERED)
 
+# There is no voice here: the hints about its libraries would only puzzle whoever reads the log.
+discord.VoiceClient.warn_nacl = False
+discord.VoiceClient.warn_dave = False
+
 
 class Tree(app_commands.CommandTree["GaemiClient"]):
     async def interaction_check(self, interaction: discord.Interaction[GaemiClient], /) -> bool:
