@@ -86,9 +86,11 @@ class Exchange:
     # -- orders in
 
     def next_number(self, today: date) -> int:
-        """Order numbers restart every day."""
+        """Order numbers restart every day; a day that is played again goes on where it was."""
         if self._numbered != today:
-            self._numbered, self._number = today, 0
+            orders = (order for account in self.ledger.accounts.values() for order in account.orders)
+            self._numbered = today
+            self._number = max((order.number for order in orders if order.day == today), default=0)
         self._number += 1
         return self._number
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from engine.market import Market, Stock
+from engine.market import KST, Market, Stock
 from engine.simulator import wire
 from engine.simulator.settings import BrokerSettings, WireEpoch
 from tests.simulator.driver import MOCK, stage
@@ -130,3 +131,22 @@ async def test_index_and_expected_match_are_for_real_keys_only() -> None:
         assert all(r[43] == "B" for r in expected)
         assert {len(r) for r in index} == {30}
         assert [r[1] for r in index[:3]] == ["090000", "090010", "090020"]
+
+
+async def test_registrations_go_on_the_next_day() -> None:
+    async with stage(start=(15, 29, 0)) as play:
+        client = await play.client()
+        async with play.stream(client) as stream:
+            await stream.register("H0STCNT0", "005930")
+            await stream.register("H0UPCNT0", "0001")
+            await play.clock.sleep_until(datetime(2026, 3, 4, 9, 0, 6, tzinfo=KST), priority=90)
+            trades = [(t[33], t[1], t[13]) for t in stream.records("H0STCNT0")]
+            index = stream.records("H0UPCNT0")
+        assert trades[0] == ("20260303", "153000", "16780")
+        assert trades[1:] == [
+            ("20260304", "090000", "10000"),
+            ("20260304", "090001", "10050"),
+            ("20260304", "090001", "10080"),
+            ("20260304", "090005", "10280"),
+        ]
+        assert index[-1][1] == "090000"
