@@ -20,6 +20,8 @@ from engine.simulator.oauth import Gatekeeper
 from engine.simulator.records import pingpong
 from engine.simulator.settings import BrokerSettings
 
+_CLOSE_SECONDS = 1.0
+"""How long a client may take to answer our close frame."""
 _BACKLOG = 100_000
 """Frames that may wait for a client that does not read before it is cut off."""
 
@@ -166,7 +168,9 @@ class Hub:
     # -- one connection
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(autoping=True, heartbeat=None, max_msg_size=1 << 20, compress=False)
+        socket = web.WebSocketResponse(
+            autoping=True, heartbeat=None, max_msg_size=1 << 20, compress=False, timeout=_CLOSE_SECONDS
+        )
         await socket.prepare(request)
         self._count += 1
         session = Session(socket, request, self._clock, self._count)
@@ -309,8 +313,8 @@ class Hub:
         )
 
     async def close(self) -> None:
-        for session in list(self.sessions.values()):
-            await session.socket.close(code=WSCloseCode.GOING_AWAY)
+        closing = [session.socket.close(code=WSCloseCode.GOING_AWAY) for session in self.sessions.values()]
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _error(tr_id: str, tr_key: str, code: str, text: str, *, rt_cd: str = "1") -> str:
