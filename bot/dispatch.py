@@ -29,10 +29,11 @@ from bot.context import Context
 from bot.control import ControlPlane
 from bot.inputs import BadArgument, printable
 from bot.problems import problem_reply
-from bot.reply import Button, Form, Reply, grid, shorten
+from bot.reply import Button, Form, LiveView, Reply, grid, shorten
 from bot.texts import Texts
 from bot.works import Works
 from engine import clock
+from engine.broker import TemporaryError
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,8 @@ class Dispatcher:
         return await self._guarded(incoming, say, found.needs(parts), found.prefix, shown, body, any_age=found.any_age)
 
     async def refresh(self, incoming: Incoming, action: str) -> Reply:
-        """The next picture of a live view; not audited, not deduplicated. ``live`` None in the answer ends it."""
+        """The next picture of a live view; not audited, not deduplicated. ``live`` None in the answer ends it; one with
+        ``live`` alone leaves the message as it is for this round."""
         say = self._texts(incoming)
         try:
             found, parts = self._plane.registry.find_action(action)
@@ -127,6 +129,9 @@ class Dispatcher:
             return Reply()
         try:
             return await found.handler(Context(user, incoming, self._plane, say), parts, {})
+        except (TemporaryError, TimeoutError):
+            # The picture stays as it is, with its own time on it; the next round may succeed.
+            return Reply(live=LiveView(action))
         except Exception as problem:  # the boundary: told to the person, logged when it is our fault
             return problem_reply(problem, say, pressed=True)
 

@@ -309,6 +309,18 @@ async def test_a_refresh_under_way_neither_covers_a_preview_nor_undoes_a_press(d
     assert await desk.dispatcher.refresh(desk.incoming(message=message), ticket.live.action) == Reply()
 
 
+async def test_a_broker_that_stumbles_does_not_end_the_live_view(desk: Desk) -> None:
+    ticket, message = await opened(desk)
+    assert ticket.live is not None
+    desk.fake(FakeQuotes).down = True
+    missed = await desk.dispatcher.refresh(desk.incoming(message=message), ticket.live.action)
+    assert missed == Reply(live=ticket.live)
+    desk.fake(FakeQuotes).down = False
+    fresh = await desk.dispatcher.refresh(desk.incoming(message=message), ticket.live.action)
+    assert "현재가" in fresh.text
+    assert fresh.live == ticket.live
+
+
 async def test_a_pressed_level_is_the_price_that_was_on_the_button(desk: Desk) -> None:
     ticket, message = await opened(desk)
     prices = await press(desk, ticket, "호가 선택", message)
