@@ -70,21 +70,24 @@ def draw(day: StockDay, index: int, second: int) -> DrawnBook:
     ask, bid = best_prices(last, side, day.limits, kind, mix(day.seed, index))
     breath = second // _BREATH_SECONDS
     locked = not ask or not bid
-    asks, bids = [], []
-    for level in range(LEVELS):
-        if ask and day.limits.lower <= ask <= day.limits.upper:
-            asks.append(BookLevel(ask, _quantity(day, ask, level, breath, index, locked)))
-            ask += tick_size(ask, kind)
-        if bid and day.limits.lower <= bid <= day.limits.upper:
-            bids.append(BookLevel(bid, _quantity(day, bid, level, breath, index, locked)))
-            bid -= tick_size(bid - 1, kind) if bid > 1 else bid
-    return DrawnBook(tuple(asks), tuple(bids))
+    return DrawnBook(
+        _side(day, ask, 1, breath, index, locked=locked),
+        _side(day, bid, -1, breath, index, locked=locked),
+    )
 
 
-def _quantity(day: StockDay, price: Won, level: int, breath: int, index: int, locked: bool) -> Shares:
-    share = mix(day.seed ^ price, breath if level else index) % 1_000
-    shape = 700 + 90 * level if level else 400
-    quantity = day.level_volume * shape * (500 + share) // 1_000_000
-    if locked and not level:
-        quantity *= 8  # the queue at a limit price
-    return max(1, quantity)
+def _side(day: StockDay, price: Won, step: int, breath: int, index: int, *, locked: bool) -> tuple[BookLevel, ...]:
+    """Up to ten levels from ``price`` away from the middle, inside the day's limits."""
+    kind, lower, upper = day.stock.kind, day.limits.lower, day.limits.upper
+    levels: list[BookLevel] = []
+    while len(levels) < LEVELS and price and lower <= price <= upper:
+        number = len(levels)
+        share = mix(day.seed ^ price, breath if number else index) % 1_000
+        shape = 700 + 90 * number if number else 400
+        quantity = day.level_volume * shape * (500 + share) // 1_000_000
+        if locked and not number:
+            quantity *= 8  # the queue at a limit price
+        levels.append(BookLevel(price, quantity or 1))
+        # The best price is on the grid, so one tick at a time stays on it across band edges.
+        price += tick_size(price, kind) if step > 0 else -tick_size(price - 1, kind)
+    return tuple(levels)
