@@ -25,6 +25,7 @@ from engine.market import BarOrigin, Bars, Code, Quote, SecurityKind, Stock, Sto
 from engine.ports import Forecasts, HistoryUnavailable, Listing
 from engine.results import Prediction, Recommendation, Score, ScreeningReport
 from engine.scorer import DAILY_BARS, DirectionInput, ScoreInput, Scorer, warm
+from engine.scoring import compiled_cache
 
 logger = logging.getLogger(__name__)
 
@@ -394,8 +395,7 @@ def direction_input(prediction: Prediction | None) -> DirectionInput | None:
 
 async def warm_off_the_loop() -> None:
     """Have the score kernels ready: compiled by a child process the first time on a machine, loaded in a thread."""
-    compiled = Path(__file__).parent / "scoring" / "__pycache__"
-    if not any(compiled.glob("*.nbi")):
+    if not compiled_cache.ready():
         await _compile_in_child()
     await asyncio.to_thread(warm)
 

@@ -14,6 +14,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.scoring import compiled_cache
+
+compiled_cache.use(numba)
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 P = ParamSpec("P")
