@@ -62,7 +62,7 @@ def create_app(state: WebState) -> FastAPI:
     return app
 
 
-def guarded(app: FastAPI, state: WebState, token: str, rates: RateLimiter) -> Guard:
+def guarded(app: FastAPI, state: WebState, token: str, rates: RateLimiter, body_seconds: float) -> Guard:
     return Guard(
         app,
         policy=state.policy,
@@ -71,6 +71,7 @@ def guarded(app: FastAPI, state: WebState, token: str, rates: RateLimiter) -> Gu
         rates=rates,
         failures=state.failures,
         counters=state.counters,
+        body_seconds=body_seconds,
     )
 
 

@@ -106,9 +106,9 @@ class _Reading(Collector):
             ("gaemi_unknown_orders", "Orders whose outcome is not known", found.unknown_orders),
             ("gaemi_loop_beat_age_seconds", "Wall time since the event loop last beat", found.beat_age),
         )
-        for name, words, value in gauges:
-            if value is not None:
-                yield GaugeMetricFamily(name, words, value=float(value))
+        for name, words, reading in gauges:
+            if reading is not None:
+                yield GaugeMetricFamily(name, words, value=float(reading))
         for name, words, count in (
             ("gaemi_ticks_received", "Ticks received", found.ticks_received),
             ("gaemi_ticks_lost", "Ticks dropped by the full queue", found.ticks_lost),

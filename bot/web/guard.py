@@ -24,6 +24,8 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "gaemi_session"
 CALLER = "gaemi.caller"
+HEAD_LIMIT = 16 * 1024
+DISCARDED = 16 * 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -70,6 +72,8 @@ class Guard:
     def _admit(self, scope: Scope) -> None:
         """Sets the caller. Raises Problem."""
         headers = _Headers(scope)
+        if headers.size > HEAD_LIMIT:
+            raise Problem(431, "머리말이 너무 깁니다", headers={"Connection": "close"})
         policy = self._policy()
         host = headers.one("host") or ""
         if not policy.host_allowed(host):
@@ -139,11 +143,10 @@ class Guard:
                 message["headers"] = _hardened(list(message.get("headers", [])), self._policy().encrypted)
             await send(message)
 
-        body = _Body(receive, self._body_seconds)
         try:
-            _check_body(headers, str(scope["method"]))
+            body = await _read_body(headers, str(scope["method"]), receive, self._body_seconds)
             async with wall_timeout(self._policy().answer_seconds(str(scope["path"]))):
-                await self._app(scope, body.receive, answer)
+                await self._app(scope, _replayed(body, receive), answer)
         except Problem as problem:
             if answered:
                 raise
@@ -154,53 +157,56 @@ class Guard:
             await self._refuse(scope, send, Problem(504, "제때 답하지 못했습니다"))
 
 
-class _Body:
-    """The request body, bounded in size and in time."""
-
-    def __init__(self, receive: Receive, seconds: float) -> None:
-        self._receive = receive
-        self._seconds = seconds
-        self._size = 0
-        self._complete = False
-
-    async def receive(self) -> Message:
-        if self._complete:
-            return await self._receive()
-        try:
-            async with wall_timeout(self._seconds):
-                message = await self._receive()
-        except TimeoutError:
-            raise Problem(408, "요청이 제때 오지 않았습니다", headers={"Connection": "close"}) from None
-        if message["type"] == "http.request":
-            self._size += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
-            if self._size > BODY_LIMIT:
-                raise _too_large()
-        return message
-
-
-def _too_large() -> Problem:
-    return Problem(413, f"요청은 {BODY_LIMIT // 1024}KB 까지입니다", headers={"Connection": "close"})
-
-
-def _check_body(headers: _Headers, method: str) -> None:
+async def _read_body(headers: _Headers, method: str, receive: Receive, seconds: float) -> bytes:
+    """The whole body, bounded in size and in time. Raises Problem."""
     length = headers.one("content-length")
-    if length is not None:
-        if not length.isascii() or not length.isdigit():
-            raise Problem(400, "Content-Length 가 올바르지 않습니다", headers={"Connection": "close"})
-        if int(length) > BODY_LIMIT:
-            raise _too_large()
-    has_body = (length not in (None, "0")) or headers.one("transfer-encoding") is not None
-    if has_body and method not in SAFE_METHODS:
-        kind = (headers.one("content-type") or "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            # A form can be posted across sites without asking; JSON cannot.
-            raise Problem(415, "application/json 만 받습니다")
+    if length is not None and not (length.isascii() and length.isdigit()):
+        raise Problem(400, "Content-Length 가 올바르지 않습니다", headers={"Connection": "close"})
+    if length in (None, "0") and headers.one("transfer-encoding") is None:
+        return b""
+    kind = (headers.one("content-type") or "").partition(";")[0].strip().lower()
+    found, size = bytearray(), 0
+    try:
+        async with wall_timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return b""  # the client has gone
+                size += len(message.get("body", b""))
+                if size <= BODY_LIMIT:
+                    found += message.get("body", b"")
+                # What is too large is read and thrown away for a while: a client that is cut off in the middle of
+                # sending would see a broken connection instead of the refusal.
+                if not message.get("more_body", False) or size > DISCARDED:
+                    break
+    except TimeoutError:
+        raise Problem(408, "요청이 제때 오지 않았습니다", headers={"Connection": "close"}) from None
+    if size > BODY_LIMIT:
+        raise Problem(413, f"요청은 {BODY_LIMIT // 1024}KB 까지입니다", headers={"Connection": "close"})
+    if method not in SAFE_METHODS and kind != "application/json":
+        # A form can be posted across sites without asking; JSON cannot.
+        raise Problem(415, "application/json 만 받습니다")
+    return bytes(found)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
 
 
 class _Headers:
     def __init__(self, scope: Scope) -> None:
         self._items: list[tuple[bytes, bytes]] = list(scope["headers"])
+        self.size = len(scope["raw_path"]) + len(scope["query_string"])
+        self.size += sum(len(name) + len(value) for name, value in self._items)
 
     def one(self, name: str) -> str | None:
         wanted = name.encode()

@@ -26,7 +26,7 @@ from bot.web.guard import default_limiters
 from bot.web.jobs import Jobs, RunningJob
 from bot.web.orders import ApiOrders
 from bot.web.pictures import Shelf
-from bot.web.policy import Policy, is_loopback
+from bot.web.policy import BODY_SECONDS, Policy, is_loopback
 from bot.web.prices import LivePrices, PriceHub
 from bot.web.security import Rate, Sessions, read_or_make_token
 from bot.web.state import WebState
@@ -71,6 +71,7 @@ class WebFrontEnd:
         rate: Rate | None = None,
         live: LivePrices | None = None,
         figures: Callable[[], Figures] = Figures,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         """``live`` is the engine's view of the stream, ``figures`` reads it for /metrics. Makes HOME/api-token at the first run. Raises WebProblem."""
         if not is_loopback(host) and not public and certificate is None:
@@ -110,7 +111,7 @@ class WebFrontEnd:
             orders=ApiOrders(plane, cards),
             figures=figures,
         )
-        self.application = guarded(create_app(self.state), self.state, self._token, rates)
+        self.application = guarded(create_app(self.state), self.state, self._token, rates, body_seconds)
 
     @property
     def address(self) -> str:
