@@ -1,24 +1,70 @@
 import { api, logIn, session, loggedIn, NeedLogin } from "./api.js";
+import { AccountPanel } from "./account.js";
+import { BacktestPanel } from "./backtest.js";
+import { MarketPanel } from "./market.js";
 import { openSocket } from "./sockets.js";
-import { Talk } from "./talk.js";
 import { attachSuggestions } from "./suggest.js";
+import { Talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
-const QUICK = ["상태", "추천", "지수", "잔고", "포트폴리오", "히트맵", "주문내역", "봇시작", "봇중지", "리포트", "도움말"];
-const talk = new Talk($("cards"), $("talk"), $("toast"), $("form-dialog"));
+const QUICK = ["상태", "추천", "지수", "잔고", "포트폴리오", "히트맵", "주문내역", "봇시작", "봇중지", "리포트", "점검", "도움말"];
+const talk = new Talk($("cards"), $("talk"), $("toast"), $("form-dialog"), $("picture"));
+let account;
+
+// Text that was laid out before the fallback font came is laid out again: the family list changes by a name that no font has.
+let layouts = 0;
+const family = getComputedStyle(document.documentElement).getPropertyValue("--font");
+const layOutAgain = () => document.documentElement.style.setProperty("--font", `${family},again-${++layouts}`);
+document.fonts.ready.then(layOutAgain);
+document.fonts.addEventListener("loadingdone", layOutAgain);
+
+function view(name) {
+  document.body.dataset.view = name;
+  for (const button of $("views").children) {
+    if (button.dataset.to === name) button.setAttribute("aria-current", "page"); else button.removeAttribute("aria-current");
+  }
+  if (name === "feed") $("unread").hidden = true;
+  if (name === "account" && account) account.draw();
+}
+
+function say(line) { view("talk"); talk.say(line); }
 
 function addEvent(message) {
   const item = document.createElement("li");
   item.textContent = message.text;
-  if (message.critical) item.className = "critical";
+  item.className = `kind-${message.kind}${message.critical ? " critical" : ""}`;
   $("events").prepend(item);
   while ($("events").children.length > 200) $("events").lastChild.remove();
+  if (document.body.dataset.view !== "feed") $("unread").hidden = false;
+  if (account) account.soon();
 }
 
 function showLogin(why) {
   $("login").hidden = false;
+  document.body.classList.add("locked");
   if (why) $("login-why").textContent = why;
   $("connection").textContent = "로그인 필요";
+}
+
+function wireControls() {
+  for (const name of QUICK) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = name;
+    button.addEventListener("click", () => say(name));
+    $("quick").append(button);
+  }
+  for (const button of $("views").children) button.addEventListener("click", () => view(button.dataset.to));
+  for (const button of document.querySelectorAll("[data-say]")) button.addEventListener("click", () => say(button.dataset.say));
+  $("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const line = $("line").value.trim();
+    if (!line) return;
+    $("line").value = "";
+    say(line);
+  });
+  attachSuggestions($("line"), $("suggestions"), (line) => api("GET", `/api/suggest?line=${encodeURIComponent(line)}`));
+  talk.onNeedLogin = () => showLogin("로그인이 끝났습니다. 새 링크를 여세요.");
 }
 
 async function start() {
@@ -31,30 +77,19 @@ async function start() {
   $("environment").textContent = who.environment;
   $("environment").classList.toggle("real", who.environment === "실전");
   if (!who.logged_in || !loggedIn()) return showLogin();
-  for (const name of QUICK) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = name;
-    button.addEventListener("click", () => talk.say(name));
-    $("quick").append(button);
-  }
-  $("ask").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const line = $("line").value.trim();
-    if (!line) return;
-    $("line").value = "";
-    talk.say(line);
-  });
-  attachSuggestions($("line"), $("suggestions"), (line) => api("GET", `/api/suggest?line=${encodeURIComponent(line)}`));
-  talk.onNeedLogin = () => showLogin("로그인이 끝났습니다. 새 링크를 여세요.");
+  wireControls();
+  const backtest = new BacktestPanel($("backtest"));
+  account = new AccountPanel({ root: $("account"), say, tip: $("tip") });
+  new MarketPanel({ body: $("stocks"), search: $("search"), note: $("market-note"), indices: $("indices"), say, onState: () => {} });
   openSocket("/ws/events", {
-    onState: (text) => { $("connection").textContent = text; },
+    onState: (text) => { $("connection").textContent = text; if (text === "로그인 필요") showLogin(); },
     onMessage: (message) => {
       if (message.type === "event") addEvent(message);
       if (message.type === "progress") talk.progress(message.tag, message.card);
+      if (message.type === "job") backtest.update(message.job);
     },
   });
-  $("line").focus();
+  if (matchMedia("(min-width: 60rem)").matches) $("line").focus();
   talk.say("상태", { quiet: true });
 }
 

@@ -4,8 +4,8 @@ import { api, newKey, NeedLogin } from "./api.js";
 const KEPT = 80;
 
 export class Talk {
-  constructor(list, scroller, toast, dialog) {
-    Object.assign(this, { list, scroller, toast, dialog, cards: new Map(), lives: new Map(), waiting: new Map(), onNeedLogin: () => {} });
+  constructor(list, scroller, toast, dialog, viewer) {
+    Object.assign(this, { list, scroller, toast, dialog, viewer, cards: new Map(), lives: new Map(), waiting: new Map(), onNeedLogin: () => {} });
   }
 
   async say(line, { quiet = false } = {}) {
@@ -81,9 +81,12 @@ export class Talk {
       const old = item.querySelector("img"), image = new Image();
       if (card.image.width) { image.width = card.image.width; image.height = card.image.height; }
       image.alt = card.image.alternative; image.src = card.image.url;
-      image.addEventListener("click", () => window.open(card.image.url, "_blank", "noopener"));
+      const opener = document.createElement("button");
+      opener.type = "button"; opener.className = "picture"; opener.setAttribute("aria-label", "그림 크게 보기");
+      opener.addEventListener("click", () => this.enlarge(image));
+      opener.append(image);
       image.addEventListener("load", () => { if (!old) this.scroll(item); });
-      parts.push(image);
+      parts.push(opener);
     }
     if (card.document) {
       const link = document.createElement("a");
@@ -92,6 +95,12 @@ export class Talk {
     }
     if (card.rows.length) parts.push(this.rows(card));
     item.replaceChildren(...parts);
+  }
+
+  enlarge(image) {
+    const large = this.viewer.querySelector("img");
+    large.src = image.src; large.alt = image.alt;
+    this.viewer.showModal();
   }
 
   rows(card) {
@@ -143,5 +152,12 @@ export class Talk {
   }
 
   tell(text) { this.toast.textContent = text; this.toast.classList.add("shown"); clearTimeout(this.quiet); this.quiet = setTimeout(() => this.toast.classList.remove("shown"), 5000); }
-  scroll() { requestAnimationFrame(() => { this.scroller.scrollTop = this.scroller.scrollHeight; }); }
+  // The newest answer in sight, from its beginning where it is taller than the window.
+  scroll(item = this.list.lastElementChild) {
+    requestAnimationFrame(() => {
+      if (!item) return;
+      if (item.offsetHeight > this.scroller.clientHeight) item.scrollIntoView({ block: "start" });
+      else this.scroller.scrollTop = this.scroller.scrollHeight;
+    });
+  }
 }
