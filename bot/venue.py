@@ -22,6 +22,7 @@ from engine.kis import KIS, MOCK_ADDRESSES, REAL_ADDRESSES, KisAddresses, KisCre
 from engine.market import KST, Code, Environment, Stock
 from engine.ports import Listing
 from engine.simulator.app import Simulator
+from engine.simulator.settings import BrokerSettings
 from engine.simulator.snapshot import SnapshotError
 from engine.simulator.tape import Tape, TapeError
 
@@ -151,7 +152,9 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
         name += f"-{first_day:%Y%m%d}"
     folder = _private(home / "simulator" / name)
     clock = SimulatedClock(morning_of(calendar, first_day), choice.speed)
-    simulator = Simulator(tape, clock, seed=choice.seed, calendar=calendar)
+    # A replay must give the source's bars: an interruption would merge their trades.
+    settings = BrokerSettings(volatility_interruptions=choice.replay is None)
+    simulator = Simulator(tape, clock, seed=choice.seed, calendar=calendar, settings=settings)
     try:
         resumed = simulator.keep_state(folder / "simulator.json")
     except SnapshotError as error:

@@ -211,6 +211,10 @@ class Trader:
 
     async def _screen_and_enter(self, session: Session) -> None:
         held = [position.code for position in self._desk.positions()]
+        if not self.running:
+            for code in held:
+                await self._judge_held(code)
+            return
         open_now = self._clock.now() >= session.open
         report = await self._screener.screen(held, list(self._watched()), fetch_minutes=open_now)
         self.last_report = report
@@ -219,7 +223,7 @@ class Trader:
         await self._subscribe()
         for code in held:
             await self._judge_held(code)
-        if not self.running or self.paused:
+        if self.paused:
             return
         for candidate in sorted(report.recommendations, key=_preference):
             await self._consider(candidate)
