@@ -78,10 +78,7 @@ _FIFTEEN = int(Interval.FIFTEEN.length / timedelta(seconds=1))
 
 def last_sessions(bars: Bars, sessions: int = FIFTEEN_SESSIONS) -> Bars:
     """The bars of the last ``sessions`` session dates."""
-    if not len(bars):
-        return bars
-    dates = bars.dates()
-    starts = np.flatnonzero(dates[1:] != dates[:-1]) + 1
-    if len(starts) < sessions:
-        return bars
-    return bars[int(starts[-sessions]) :]
+    from engine.scoring import kernels
+
+    begin = kernels.sessions_begin(bars.start.view(np.int64), sessions)
+    return bars[begin:] if begin else bars

@@ -50,6 +50,18 @@ def traded_rows(opens: Floats, high: Floats, low: Floats, volume: Integers) -> I
 
 
 @compiled
+def sessions_begin(seconds: Integers, sessions: int) -> int:
+    """The row at which the last ``sessions`` dates begin; ``seconds`` since 1970 in wall time."""
+    seen = 0
+    for t in range(len(seconds) - 1, -1, -1):
+        if t == len(seconds) - 1 or seconds[t] // 86_400 != seconds[t + 1] // 86_400:
+            seen += 1
+            if seen > sessions:
+                return t + 1
+    return 0
+
+
+@compiled
 def first_defect(
     time: Integers,
     opens: Floats,

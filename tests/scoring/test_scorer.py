@@ -13,6 +13,7 @@ from engine.market import KST, Bars
 from engine.results import Factor
 from engine.scorer import DAILY_BARS, DirectionInput, LookAhead, ScoreInput, Scorer
 from engine.scoring import curves, reasons
+from engine.scoring.inputs import last_sessions
 from engine.scoring.points import FACTORS, direction_points, points_of
 
 from .helpers import random_input, random_walk
@@ -248,3 +249,12 @@ def test_torn_price_after_a_halt_is_named() -> None:
     volume = np.where(idle, 0, daily.volume)
     score = Scorer().score(replace(given, daily=Bars(daily.start, open_, high, low, close, volume)))
     assert "수정되지 않은 주가" in score.factors[0].reason
+
+
+def test_last_sessions_by_date_not_by_count() -> None:
+    bars = random_input(9, fifteen=7 * 26 + 3).fifteen
+    kept = last_sessions(bars)
+    assert len(kept) == 4 * 26 + 3
+    assert len(np.unique(kept.dates())) == 5
+    assert last_sessions(kept) is kept
+    assert len(last_sessions(Bars.empty())) == 0
