@@ -92,6 +92,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> Path:
     }
     (temporary / "card.json").write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for path in temporary.iterdir():
+        path.chmod(0o644)
         with path.open("rb") as opened:
             os.fsync(opened.fileno())
     if target.exists():

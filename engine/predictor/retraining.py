@@ -16,8 +16,9 @@ from engine.predictor import checkpoint as checkpoints
 from engine.predictor.checkpoint import BadCheckpoint, Checkpoint
 from engine.predictor.fitted import checkpoint_of, fitted_of
 from engine.predictor.panel import NoTrainingData, Panel, build_panel
-from engine.predictor.skill import Skill, correlations, logistic_at, measure, offsets_at, scaled_outcomes
-from engine.predictor.training import MINIMUM_DAY_NAMES, Inference, prepare_torch, ranked
+from engine.predictor.ranks import MINIMUM_DAY_NAMES, correlations, ranked
+from engine.predictor.skill import Skill, logistic_at, measure, offsets_at, scaled_outcomes
+from engine.predictor.training import Inference, prepare_torch
 from engine.predictor.walkforward import FIRST_TRAINING_DAYS, REFIT_DAYS, Report, WalkForward, walk_forward
 
 TEST_DAYS: Final = 1_008

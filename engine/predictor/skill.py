@@ -15,9 +15,9 @@ from engine.predictor.conformal import (
     conformal_offsets,
     corrected,
 )
-from engine.predictor.features import HORIZON, LIQUIDITY, VOLATILITY
+from engine.predictor.features import HORIZON, VOLATILITY
 from engine.predictor.gate import Gate, decide
-from engine.predictor.training import MINIMUM_DAY_NAMES, ranked
+from engine.predictor.ranks import MINIMUM_DAY_NAMES, control_ranks, correlations, ranked, residual_ranks
 from engine.predictor.walkforward import WalkForward
 
 CLUSTER_DAYS: Final = 10
@@ -161,22 +161,6 @@ def clustered(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def residual_ranks(scores: NDArray[np.float64], controls: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of score ranks (m, n) less what the control ranks (n, 2) explain, ranked again."""
-    design = np.column_stack((np.ones(len(controls)), controls))
-    basis, _ = np.linalg.qr(design)
-    left = scores - (scores @ basis) @ basis.T
-    return np.stack([ranked(np.round(row, 12)) for row in left])
-
-
-def correlations(rows: NDArray[np.float64], outcome: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson correlation of each row (m, n) with (n,); on ranks this is Spearman's."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    target = outcome - outcome.mean()
-    scale = np.sqrt((centred**2).sum(axis=1) * (target**2).sum())
-    return np.where(scale > 0, (centred @ target) / np.where(scale > 0, scale, 1.0), 0.0)
-
-
 def _daily(walk: WalkForward, cells: NDArray[np.bool_]) -> Daily:
     panel = walk.panel
     days = np.flatnonzero(cells.any(axis=0))
@@ -189,10 +173,11 @@ def _daily(walk: WalkForward, cells: NDArray[np.bool_]) -> Daily:
         outcome = panel.forward[mine, day]
         place = ranked(outcome)
         score_rows = (walk.rank, walk.ridge, walk.encoder, walk.linear, -panel.features[:, :, VOLATILITY])
-        scores = np.stack([ranked(s[mine, day]) for s in score_rows] + [ranked(draw[mine, day]) for draw in walk.null])
-        controls = np.column_stack([ranked(panel.features[mine, day, k]) for k in (VOLATILITY, LIQUIDITY)])
+        scores = np.stack(
+            [ranked(s[mine, day]) for s in score_rows] + [ranked(draw) for draw in walk.null[day, mine].T]
+        )
         rows.append(correlations(scores, place))
-        left.append(correlations(residual_ranks(scores, controls), place))
+        left.append(correlations(residual_ranks(scores, control_ranks(panel, mine, day)), place))
         shares[0, i] = ((scores[0] > 0) == (place > 0)).mean()
         rising = outcome > 0
         shares[1, i] = ((walk.quantiles[mine, day, 2] > 0) == rising).mean()
@@ -238,7 +223,7 @@ def _by_market(walk: WalkForward, cells: NDArray[np.bool_]) -> dict[str, tuple[f
 def _without_null(walk: WalkForward) -> WalkForward:
     from dataclasses import replace
 
-    return replace(walk, null=walk.null[:0])
+    return replace(walk, null=walk.null[:, :, :0])
 
 
 def scaled_outcomes(walk: WalkForward) -> NDArray[np.float32]:

@@ -21,8 +21,6 @@ from engine.predictor.panel import NoTrainingData, Panel
 from engine.predictor.ridge import Ridge, RidgeSolver
 
 TRAINING_DAYS: Final = 756
-MINIMUM_DAY_NAMES: Final = 20
-"""Days with fewer stocks have no cross-section to rank in."""
 MAXIMUM_SAMPLES: Final = 60_000
 _PASSES: Final = 2
 _BATCH: Final = 2_048
@@ -65,23 +63,6 @@ def prepare_torch(threads: int = 1) -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def day_ranks(values: NDArray[np.float32], cells: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rank of every cell within its day, in (−.5, .5); NaN outside ``cells`` and on thin days. Shapes (N, D)."""
-    out = np.full(values.shape, np.nan, np.float32)
-    for day in np.flatnonzero(cells.sum(axis=0) >= MINIMUM_DAY_NAMES):
-        rows = np.flatnonzero(cells[:, day])
-        out[rows, day] = ranked(values[rows, day])
-    return out
-
-
-def ranked(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks of (n,) in (−.5, .5); equal values keep their order, which for sorted codes is a fixed one."""
-    order = np.argsort(values, kind="stable")
-    out = np.empty(len(values))
-    out[order] = (np.arange(len(values)) + 0.5) / len(values) - 0.5
-    return out
-
-
 def training_cells(panel: Panel, targets: NDArray[np.float32], end: int, days: int = TRAINING_DAYS) -> Cells:
     """Cells of the last ``days`` days before day ``end`` whose outcome was known by then: 5 days are purged."""
     mask = np.zeros(panel.usable.shape, bool)
@@ -92,9 +73,18 @@ def training_cells(panel: Panel, targets: NDArray[np.float32], end: int, days: i
 
 
 def fit(
-    panel: Panel, targets: NDArray[np.float32], end: int, *, seed: int, device: torch.device | None = None
+    panel: Panel,
+    targets: NDArray[np.float32],
+    beyond: NDArray[np.float32],
+    end: int,
+    *,
+    seed: int,
+    device: torch.device | None = None,
 ) -> Fitted:
     """Train on what was known when day ``end`` began. ``targets`` (N, D) are the day ranks of the outcomes.
+
+    The ridge learns ``targets``. The encoder's score learns ``beyond``, the same with volatility and liquidity taken
+    out of each day: the ridge knows those already, and the average gains where the two differ.
 
     Raises NoTrainingData.
     """
@@ -109,12 +99,12 @@ def fit(
     names = len(np.unique(stocks))
     if len(stocks) > MAXIMUM_SAMPLES:
         chosen = np.sort(seeded("samples", seed).permutation(len(stocks))[:MAXIMUM_SAMPLES])
-        stocks, days, ranks, goal = stocks[chosen], days[chosen], ranks[chosen], goal[chosen]
+        stocks, days, ranks = stocks[chosen], days[chosen], ranks[chosen]
     windows, volatility = scale_windows(panel.windows(stocks, days))
     scaled = panel.forward[stocks, days] / (np.maximum(volatility, 1e-6) * np.float32(np.sqrt(HORIZON)))
     outcome: NDArray[np.float32] = np.clip(scaled, -_LARGEST_TARGET, _LARGEST_TARGET).astype(np.float32)
     # Unit variance, so that the score head learns as fast as the quantiles.
-    place = (goal * math.sqrt(12.0)).astype(np.float32)
+    place = (beyond[stocks, days] * math.sqrt(12.0)).astype(np.float32)
     encoder = _train(windows, ranks, outcome, place, seed, device or best_device())
     _, scores = run_encoder(encoder, windows, ranks)
     ridge_scores = ridge.scores(ranks)

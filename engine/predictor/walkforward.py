@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from engine.clock import seeded
 from engine.predictor.features import QuantileTable, scale_windows
 from engine.predictor.panel import NoTrainingData, Panel
+from engine.predictor.ranks import day_ranks, residual_targets
 from engine.predictor.ridge import Ridge, RidgeSolver
-from engine.predictor.training import Fitted, Inference, day_ranks, fit, training_cells
+from engine.predictor.training import Fitted, Inference, fit, training_cells
 
 REFIT_DAYS: Final = 126
 FIRST_TRAINING_DAYS: Final = 252
@@ -42,7 +43,7 @@ class WalkForward:
     encoder: NDArray[np.float32]
     linear: NDArray[np.float32]
     null: NDArray[np.float32]
-    """(draws, N, D): ridge on labels shuffled within each day."""
+    """(D, N, draws), day by day in memory: ridge on labels shuffled within each day."""
     quantiles: NDArray[np.float32]
     """(N, D, 5), scaled and uncorrected."""
     scale: NDArray[np.float32]
@@ -80,17 +81,18 @@ def walk_forward(
         targets = day_ranks(panel.forward, panel.known)
     shape = panel.usable.shape
     starts = refit_days(panel, first)
+    beyond = residual_targets(panel, targets)
 
     def blank(*extra: int) -> NDArray[np.float32]:
         return np.full((*shape, *extra), np.nan, np.float32)
 
-    null = np.full((draws, *shape), np.nan, np.float32)
+    null = np.full((shape[1], shape[0], draws), np.nan, np.float32)
     out = WalkForward(panel, targets, first, starts, blank(), blank(), blank(), blank(), null, blank(5), blank())
     for number, start in enumerate(starts):
         if progress is not None:
             progress(number / len(starts), f"{panel.days[start]}까지로 학습")
         end = starts[number + 1] if number + 1 < len(starts) else shape[1]
-        fitted = fit(panel, targets, start, seed=seed, device=device)
+        fitted = fit(panel, targets, beyond, start, seed=seed, device=device)
         _forecast_block(out, fitted, start, end, device)
         out.last_fit = fitted
     _baselines(out, seed, draws)
@@ -128,7 +130,7 @@ def _baselines(out: WalkForward, seed: int, draws: int) -> None:
             shuffled = np.empty(len(goal))
             # Both orders list the cells day by day; the second in a random order within each day.
             shuffled[by_day] = goal[np.lexsort((chance.random(len(goal)), days))]
-            out.null[draw][later] = solver.fit(shuffled).scores(ranks)
+            out.null[later[1], later[0], draw] = solver.fit(shuffled).scores(ranks)
         chosen = np.sort(chance.permutation(len(goal))[:_LINEAR_SAMPLES])
         windows = _flat(out.panel, (cells[0][chosen], cells[1][chosen]))
         linear: Ridge = RidgeSolver(windows, _LINEAR_PENALTY).fit(goal[chosen])
