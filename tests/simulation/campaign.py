@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -110,6 +111,7 @@ def summary(totals: Totals, kills: KillResult, seed: int, seconds: float) -> dic
     return {
         "revision": revision(),
         "first_seed": seed,
+        "next_seed": seed + totals.days,
         **figures,
         "resolved_without_person": totals.resolved_alone / totals.unknown if totals.unknown else 1.0,
         "kills": vars(kills),
@@ -134,19 +136,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="마지막 줄에 JSON 하나를 씁니다")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started, used = monotonic(), cpu_seconds()
     totals = Totals()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         seeds = range(options.seed, options.seed + options.days)
-        for number, day in enumerate(days(seeds, Path(folder), options.jobs, Rates(crash=options.crash_rate)), 1):
-            totals.add(day)
-            for text in day.violations:
-                print(f"\n위반 씨앗 {day.seed}: {text}", file=sys.stderr)
-            if number % 10 == 0 or number == options.days:
-                done = "#" * (30 * number // options.days)
-                print(f"\r[{done:<30}] {number}/{options.days}일 주문 {totals.sent:,}", end="", file=sys.stderr)
-        kills = run_kills(options.kills, options.seed, Path(folder))
+        try:
+            for number, day in enumerate(days(seeds, Path(folder), options.jobs, Rates(crash=options.crash_rate)), 1):
+                totals.add(day)
+                for text in day.violations:
+                    print(f"\n위반 씨앗 {day.seed}: {text}", file=sys.stderr)
+                if number % 10 == 0 or number == options.days:
+                    done = "#" * (30 * number // options.days)
+                    print(f"\r[{done:<30}] {number}/{options.days}일 주문 {totals.sent:,}", end="", file=sys.stderr)
+            kills = run_kills(options.kills, options.seed, Path(folder))
+        except KeyboardInterrupt:
+            kills = KillResult()
+            print(f"\n멈췄습니다. 이어서 하려면: --seed {options.seed + totals.days}", file=sys.stderr)
     print(file=sys.stderr)
     passed = check_generated(options.gate_orders, options.seed)  # raises at the first order that passes a limit
     print(f"위험 관문: {options.gate_orders:,}건 중 {passed:,}건 통과, 한도를 넘은 것 0건")
