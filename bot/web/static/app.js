@@ -11,12 +11,20 @@ const QUICK = ["상태", "추천", "지수", "잔고", "포트폴리오", "히�
 const talk = new Talk($("cards"), $("talk"), $("toast"), $("form-dialog"), $("picture"));
 let account;
 
-// Text that was laid out before the fallback font came is laid out again: the family list changes by a name that no font has.
-let layouts = 0;
-const family = getComputedStyle(document.documentElement).getPropertyValue("--font");
-const layOutAgain = () => document.documentElement.style.setProperty("--font", `${family},again-${++layouts}`);
-document.fonts.ready.then(layOutAgain);
-document.fonts.addEventListener("loadingdone", layOutAgain);
+// On a machine without a Korean font ours has to be there before the first letter is laid out: Chromium keeps what it
+// once drew as an empty box.
+async function waitForLetters() {
+  const canvas = document.createElement("canvas"), pen = canvas.getContext("2d", { willReadFrequently: true });
+  canvas.width = canvas.height = 24;
+  const drawn = ["가", "뷁"].map((letter) => {
+    pen.clearRect(0, 0, 24, 24);
+    pen.font = "16px system-ui, sans-serif";
+    pen.fillText(letter, 2, 18);
+    return pen.getImageData(0, 0, 24, 24).data.join();
+  });
+  if (drawn[0] === drawn[1]) await document.fonts.load('16px "Gaemi Korean"', "가").catch(() => {});
+  document.body.classList.remove("boot");
+}
 
 function view(name) {
   document.body.dataset.view = name;
@@ -68,6 +76,7 @@ function wireControls() {
 }
 
 async function start() {
+  await waitForLetters();
   const found = new URLSearchParams(location.hash.slice(1)).get("code");
   if (found) {
     history.replaceState(null, "", location.pathname);
