@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from bot.adapters.settings_desk import load_choices
 from bot.settings import Settings
-from bot.venue import MarketChoice, Venue, open_venue
+from bot.venue import MarketChoice, Venue, VenueError, open_venue
 from engine.candles import CandleStore
 from engine.clock import monotonic, wall_sleep
 from engine.daily_store import BrokerHistory, DailyStore
@@ -31,6 +32,7 @@ from engine.screener import Screener
 from engine.strategy import StrategySettings
 from engine.trader import Trader
 
+STRATEGY_FILE = "strategy.json"
 logger = logging.getLogger(__name__)
 
 
@@ -89,6 +91,11 @@ class Engine:
     last_summary: DaySummary | None = None
     first_tick_seconds: float | None = None
     started: float = field(default_factory=monotonic)
+
+    def apply_settings(self, strategy: StrategySettings, limits: RiskLimits) -> None:
+        """From the next decision on."""
+        self.trader.settings = strategy
+        self.desk.set_limits(limits)
 
     async def run(self, *more: Callable[[], Awaitable[None]]) -> None:
         """Run until ``finished`` is set or the task is cancelled."""
@@ -154,13 +161,17 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
         )
         journal = await Journal.open(venue.data_folder / "journal.db", venue.clock)
         stack.push_async_callback(journal.close)
+        try:
+            strategy, limits = load_choices(venue.data_folder / STRATEGY_FILE, options.strategy, options.limits)
+        except ValueError as error:
+            raise VenueError(str(error)) from error
         desk = OrderDesk(
             broker=venue.kis,
             journal=journal,
             clock=venue.clock,
             events=events,
             market=market,
-            limits=options.limits,
+            limits=limits,
             costs=costs,
             environment=venue.environment,
             account=venue.account_tail,
@@ -179,7 +190,7 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             feed=feed,
             screener=screener,
             costs=costs,
-            settings=options.strategy,
+            settings=strategy,
         )
         lag = LoopLag()
         finished = asyncio.Event()

@@ -8,8 +8,9 @@ from datetime import datetime
 from bot.adapters.desk import PeoplesDesk
 from bot.adapters.health import EngineHealth
 from bot.adapters.market import CachedQuotes, ScorerStructure, ScreenerResearch, WorkerPictures
+from bot.adapters.settings_desk import StrategyDesk
 from bot.adapters.trader import PeoplesTrader
-from bot.app import Engine
+from bot.app import STRATEGY_FILE, Engine
 from bot.services import Services
 from charts.worker import Renderer
 from engine.market import Index
@@ -40,7 +41,7 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
             market_data=venue.kis,
             clock=venue.clock,
             calendar=venue.calendar,
-            limits=engine.options.limits,
+            limits=lambda: engine.desk.limits,
             costs=engine.costs,
         ),
         trader=PeoplesTrader(
@@ -60,6 +61,13 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
         research=ScreenerResearch(engine.screener),
         structure=ScorerStructure(engine.scorer),
         health=EngineHealth(engine),
+        settings=StrategyDesk(
+            venue.data_folder / STRATEGY_FILE,
+            lambda: engine.trader.settings,
+            lambda: engine.desk.limits,
+            engine.apply_settings,
+            engine.desk,
+        ),
         index_points=index_points,
         off={
             "forecasts": "예측 모델이 아직 켜져 있지 않습니다",

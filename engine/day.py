@@ -79,10 +79,18 @@ class DayKeeper:
 
     async def _finish(self, day: date) -> None:
         await self._desk.reconcile()
+        await self._extend_histories()
         summary = await self.summarise(day)
         self.summaries[day] = summary
         self._events.publish(DayEnded(at=self._clock.now(), summary=summary))
         await self._on_day_end(summary)
+
+    async def _extend_histories(self) -> None:
+        """One sweep now saves a call per stock tomorrow morning."""
+        try:
+            await self._trader.finish_day()
+        except BrokerError as error:
+            logger.warning("오늘 일봉을 이어 붙이지 못했습니다 (내일 아침에 다시 받습니다): %s", error)
 
     async def summarise(self, day: date) -> DaySummary:
         """The day's figures so far, from the journal and the broker's balance; nothing is estimated."""

@@ -406,6 +406,10 @@ class Trader:
     async def refresh_subscriptions(self) -> None:
         await self._subscribe()
 
+    async def finish_day(self) -> None:
+        """After the close: today's bar joins every stored history. Raises BrokerError."""
+        await self._screener.finish_day()
+
     def new_day(self, day: date, equity: Won) -> None:
         self.counts = DayCounts(day, equity_start=equity)
         self._market.new_day()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 
 from bot.services import Checked, Latch, LimitUse, ManualOrder, OrderAnswer
@@ -49,7 +49,7 @@ class PeoplesDesk:
         market_data: MarketData,
         clock: MarketClock,
         calendar: TradingCalendar,
-        limits: RiskLimits,
+        limits: Callable[[], RiskLimits],
         costs: CostModel,
     ) -> None:
         self._desk = desk
@@ -72,7 +72,8 @@ class PeoplesDesk:
         await self._refresh_quote(order.code)
         intent = self._intent(order)
         state = self._desk.risk_state(intent)
-        decision = evaluate(self._limits, state, intent)
+        allowed_by = self._limits()
+        decision = evaluate(allowed_by, state, intent)
         price = order.price or self._price(order.code)
         value = price * order.quantity
         limits: list[LimitUse] = []
@@ -80,12 +81,12 @@ class PeoplesDesk:
             equity = max(1, state.equity)
             held = sum(state.holding_values.values())
             limits = [
-                LimitUse("1회 주문 금액", value / self._limits.order_value),
-                LimitUse("자산 대비 1회 주문", value / (equity * self._limits.order_share)),
-                LimitUse("총 보유 비중", (held + value) / (equity * self._limits.exposure_share)),
+                LimitUse("1회 주문 금액", value / allowed_by.order_value),
+                LimitUse("자산 대비 1회 주문", value / (equity * allowed_by.order_share)),
+                LimitUse("총 보유 비중", (held + value) / (equity * allowed_by.exposure_share)),
                 LimitUse("주문 가능 현금", self._costs.buy_cost(price, order.quantity) / max(1, state.cash)),
             ]
-        limits.append(LimitUse("하루 주문 수", (len(state.sent) + 1) / self._limits.orders_per_day))
+        limits.append(LimitUse("하루 주문 수", (len(state.sent) + 1) / allowed_by.orders_per_day))
         allowed = isinstance(decision, Allow)
         reason = "" if isinstance(decision, Allow) else decision.reason_ko
         return Checked(allowed, reason, tuple(limits))

@@ -405,6 +405,14 @@ class OrderDesk:
         await self.record_audit(actor, "desk", "disarm", {}, "allowed", "")
 
     @property
+    def limits(self) -> RiskLimits:
+        return self._core.limits
+
+    def set_limits(self, limits: RiskLimits) -> None:
+        """Limits for the next order on; a RiskLimits cannot hold an unlimited value."""
+        self._core.limits = limits
+
+    @property
     def armed(self) -> bool:
         return self._core.armed
 
