@@ -1,6 +1,5 @@
 """Faults of disk, process and time, by their number in the list of faults."""
 
-# ruff: noqa: ASYNC240
 
 from __future__ import annotations
 
