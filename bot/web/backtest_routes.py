@@ -80,7 +80,6 @@ def view(state: WebState, job: RunningJob, *, with_result: bool = True) -> model
 def _result(state: WebState, report: BacktestReport) -> models.BacktestResult:
     found = report.metrics
     number = views.number
-    step = max(1, -(-len(report.equity) // POINTS))
     return models.BacktestResult(
         **views.dated(state.services, report.stamp.at, report.stamp.source),
         title=report.title,
@@ -114,7 +113,7 @@ def _result(state: WebState, report: BacktestReport) -> models.BacktestResult:
             )
             for t in sorted(report.trades, key=lambda trade: trade.exit_at, reverse=True)[:TRADES]
         ],
-        equity=[(at, number(amount)) for at, amount in report.equity[::-1][::step][::-1]],
+        equity=views.curve(report.equity, POINTS),
         warnings=list(report.warnings),
         settings=dict(report.settings),
         disclaimer=views.DISCLAIMER,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.web.models import Answer
+from bot.web.models import Answer, Point
 
 CODE_PATTERN = r"^([0-9][0-9A-Z]{5}|Q[0-9]{6})$"
 
@@ -186,6 +186,11 @@ class SignalModel(Dated):
     disclaimer: str
 
 
+class SectorReturn(Answer):
+    sector: str
+    change: float
+
+
 class ReportModel(Dated):
     day: date
     account_text: str
@@ -198,7 +203,7 @@ class ReportModel(Dated):
     taxes: int
     equity_start: int
     equity_end: int
-    sector_returns: list[tuple[str, float]]
+    sector_returns: list[SectorReturn]
 
 
 class IndexRow(Answer):
@@ -208,7 +213,7 @@ class IndexRow(Answer):
     value: float
     change: float
     change_percent: float
-    course: list[tuple[datetime, float]] = Field(description="오늘의 흐름 (최대 120점)")
+    course: list[Point] = Field(description="오늘의 흐름 (최대 120점)")
 
 
 class Indices(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -135,8 +136,6 @@ async def indices(state: State) -> models.Indices:
         except BrokerError as problem:
             missing[index.label] = str(problem)
             continue
-        course = list(courses.get(index, ()))
-        step = max(1, -(-len(course) // COURSE_POINTS))
         items.append(
             models.IndexRow(
                 code=index.value,
@@ -145,7 +144,7 @@ async def indices(state: State) -> models.Indices:
                 value=quote.value,
                 change=round(quote.change, 4),
                 change_percent=round(quote.change_percent, 4),
-                course=course[::-1][::step][::-1],
+                course=views.curve(courses.get(index, ()), COURSE_POINTS),
             )
         )
     environment = services.environment
@@ -197,10 +196,10 @@ async def news(stock: Listed, state: State) -> models.News:
 async def report(
     caller: Known,
     state: State,
-    day: Annotated[str, Query(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", description="비우면 오늘")] = "",
+    day: Annotated[date | None, Query(description="없으면 오늘")] = None,
 ) -> models.ReportModel:
-    wanted = views.day_of(day, state.services.clock.today())
+    wanted = day or state.services.clock.today()
     if wanted > state.services.clock.today():
-        raise Problem(422, "오지 않은 날의 리포트는 없습니다")
+        raise Problem(404, "오지 않은 날의 리포트는 없습니다")
     analysis = required(state, state.services.analysis, "analysis")
     return views.report(state.services, await analysis.report(wanted))

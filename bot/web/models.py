@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -29,6 +30,13 @@ class ProblemModel(BaseModel):
 
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Point(Answer):
+    """One point of a curve."""
+
+    at: datetime
+    value: float
 
 
 class ImageModel(Answer):

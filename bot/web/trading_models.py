@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from bot.web.market_models import CODE_PATTERN, Dated
-from bot.web.models import Answer, Model
+from bot.web.models import Answer, Model, Point
 
 OneCode = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 MAXIMUM_QUANTITY = 10_000_000
@@ -118,7 +118,7 @@ class Portfolio(Dated):
     profit: int = Field(description="보유 종목의 평가손익")
     realised_today: int
     holdings: list[HoldingRow]
-    equity_curve: list[tuple[datetime, int]]
+    equity_curve: list[Point]
 
 
 class HeatCell(Answer):
@@ -197,7 +197,7 @@ class BacktestResult(Dated):
     costs: int
     buy_and_hold: float
     trades: list[TradeRow] = Field(description="최근 거래부터, 최대 200개")
-    equity: list[tuple[datetime, float]] = Field(description="최대 300점")
+    equity: list[Point] = Field(description="최대 300점")
     warnings: list[str]
     settings: dict[str, str]
     disclaimer: str

@@ -60,9 +60,9 @@ async def _order(state: WebState, caller: Known, side: Side, body: models.OrderR
 async def orders(
     caller: Known,
     state: State,
-    day: Annotated[str, Query(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", description="비우면 오늘")] = "",
+    day: Annotated[date | None, Query(description="없으면 오늘")] = None,
 ) -> models.Orders:
-    wanted: date = views.day_of(day, state.services.clock.today())
+    wanted = day or state.services.clock.today()
     lines = await state.services.orders.order_lines(wanted)
     return models.Orders(
         day=wanted,
@@ -164,7 +164,7 @@ async def portfolio(caller: Known, state: State) -> models.Portfolio:
         profit=sum(row.profit for row in holdings),
         realised_today=sum(trade.profit for trade in trades),
         holdings=holdings,
-        equity_curve=[(at, amount) for at, amount in curve],
+        equity_curve=views.curve(curve, 200),
     )
 
 

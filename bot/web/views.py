@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from bot.services import Services
 from bot.web import market_models as models
+from bot.web.models import Point
 from engine.market import KST, OrderBook, Quote
 from engine.results import DayReport, LabelledNews, Prediction, Recommendation, Score, Signal
 
@@ -22,6 +23,15 @@ def dated(services: Services, at: datetime, source: str = "") -> dict[str, Any]:
         "environment": services.environment.value,
         "fictional": services.environment.value == "simulator",
     }
+
+
+def curve(points: Sequence[tuple[datetime, float]], most: int) -> list[Point]:
+    """At most about ``most`` of the points, the last one always among them."""
+    step = max(1, -(-len(points) // most))
+    return [
+        Point(at=at if at.tzinfo else at.replace(tzinfo=KST), value=number(value))
+        for at, value in points[::-1][::step][::-1]
+    ]
 
 
 def number(value: float) -> float:
@@ -168,15 +178,7 @@ def report(services: Services, found: DayReport) -> models.ReportModel:
         taxes=day.taxes,
         equity_start=day.equity_start,
         equity_end=day.equity_end,
-        sector_returns=[(sector, number(change)) for sector, change in found.sector_returns],
+        sector_returns=[
+            models.SectorReturn(sector=sector, change=number(change)) for sector, change in found.sector_returns
+        ],
     )
-
-
-def day_of(text: str, today: date) -> date:
-    """ISO date, or today for an empty text. Raises ValueError with a Korean line."""
-    if not text:
-        return today
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ValueError("날짜는 2026-03-03 처럼 적습니다") from None

@@ -24,7 +24,7 @@ export function line(points, width, height, label) {
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", label);
   if (points.length < 2) return picture;
-  const values = points.map((point) => point[1]), low = Math.min(...values), high = Math.max(...values), span = high - low || 1;
+  const values = points.map((point) => point.value), low = Math.min(...values), high = Math.max(...values), span = high - low || 1;
   const path = document.createElementNS(space, "polyline");
   path.setAttribute("points", values.map((value, at) => `${(at * width / (values.length - 1)).toFixed(1)},${(height - 2 - (value - low) * (height - 4) / span).toFixed(1)}`).join(" "));
   path.setAttribute("class", direction(values.at(-1) - values[0]));
