@@ -81,6 +81,8 @@ class ExitWatcher:
         position = self._desk.position(tick.code)
         if position is None or position.quantity <= 0 or tick.code in self._pursuing:
             return
+        if position.origin is Origin.EXTERNAL:
+            return  # the owner bought it elsewhere: it is shown, never sold on our own
         self.check(position, tick.price, tick.at)
 
     def check(self, position: Position, price: Won, at: datetime, score: float | None = None) -> None:

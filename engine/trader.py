@@ -243,7 +243,7 @@ class Trader:
 
     async def _judge_held(self, code: Code) -> None:
         position, last = self._desk.position(code), self._market.last(code)
-        if position is None or last is None:
+        if position is None or last is None or position.origin is Origin.EXTERNAL:
             return
         score = await self._screener.score_one(code)
         self.exits.check(position, last[0], self._clock.now(), score.total)
@@ -388,7 +388,7 @@ class Trader:
             if order.intent.side is Side.BUY and order.intent.origin is Origin.BOT:
                 await self._desk.cancel(order.order_id, "bot")
         for position in self._desk.positions():
-            if position.origin is not Origin.MANUAL:
+            if position.origin is not Origin.EXTERNAL:
                 self.exits.pursue(position.code, ExitReason.CLOSE_OUT, "15:20")
 
     async def _subscribe(self) -> None:

@@ -15,6 +15,7 @@ from bot.app import Engine, RunOptions, open_engine
 from bot.settings import load_settings
 from bot.venue import MarketChoice
 from engine.broker import OrderType
+from engine.candles import aggregate
 from engine.market import KST, Side
 from engine.orders import OrderIntent, OrderState, Origin, Purpose
 from engine.results import ExitReason
@@ -115,14 +116,12 @@ async def test_streamed_bars_equal_the_brokers_minute_bars(tmp_path: Path) -> No
         clock = engine.venue.clock
         await engine.feed.subscribe([CODE, "247540"], [])
         await clock.sleep_until(at(engine, "09:46"))
-        from engine.candles import aggregate
-
         session = engine.venue.calendar.session(clock.today())
         assert session is not None
         for code in (CODE, "247540"):
-            streamed, origin = engine.candle_store.fifteen(code, clock.now())
+            streamed, _ = engine.candle_store.fifteen(code, clock.now())
             minutes = await engine.venue.kis.minute_bars(code, clock.today())
             expected = [bar for bar in aggregate(minutes, session) if bar.start < at(engine, "09:45")]
-            assert origin == "stream" or streamed.start[0] < expected_day
             assert [c for c in streamed.candles() if c.start.date() == clock.today()] == expected
             assert len(expected) == 3
+        assert engine.candle_store.gaps == engine.candle_store.repaired == 0, "the stream alone made them"
