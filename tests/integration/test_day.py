@@ -73,7 +73,8 @@ async def morning(home: Path, speed: float) -> tuple[str, str]:
         position = engine.desk.position(CODE)
         assert position is not None
         assert position.quantity == 5
-        await engine.feed.subscribe([CODE], [])
+        engine.trader.books_wanted.add(CODE)
+        await engine.trader.refresh_subscriptions()
         await clock.sleep_until(at(engine, "09:17"))
         assert await order(engine, Side.SELL, 5, "out") is OrderState.ACCEPTED
         await clock.sleep_until(at(engine, "09:18"))
@@ -114,7 +115,8 @@ async def test_a_position_and_its_orders_outlive_the_process(tmp_path: Path) -> 
 async def test_streamed_bars_equal_the_brokers_minute_bars(tmp_path: Path) -> None:
     async with service(tmp_path) as engine:
         clock = engine.venue.clock
-        await engine.feed.subscribe([CODE, "247540"], [])
+        engine.trader.books_wanted |= {CODE, "247540"}
+        await engine.trader.refresh_subscriptions()
         await clock.sleep_until(at(engine, "09:46"))
         session = engine.venue.calendar.session(clock.today())
         assert session is not None
