@@ -6,6 +6,7 @@ Imports torch: only the worker process and ``gaemi train`` may import this modul
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +60,7 @@ class Raw:
 
 
 def prepare_torch(threads: int = 1) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA asks for before it is deterministic
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
 
