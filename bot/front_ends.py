@@ -21,6 +21,7 @@ from bot.house import build_services
 from bot.settings import Settings
 from bot.texts import Texts
 from bot.walltime import HostTime
+from bot.web.figures import engine_figures
 from bot.web.server import WebFrontEnd, WebProblem
 from charts.worker import Renderer
 from engine.clock import monotonic
@@ -83,7 +84,7 @@ async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncI
             center.add(webhook)
             stack.push_async_callback(webhook.close)
             tell("  디스코드 웹훅: 알림만 보냅니다")
-        loops += _web(settings, plane, dispatcher, home, tell)
+        loops += _web(settings, engine, plane, dispatcher, home, tell)
         yield loops
 
 
@@ -150,7 +151,12 @@ def _telegram(
 
 
 def _web(
-    settings: Settings, plane: ControlPlane, dispatcher: Dispatcher, home: Path, tell: Callable[[str], None]
+    settings: Settings,
+    engine: Engine,
+    plane: ControlPlane,
+    dispatcher: Dispatcher,
+    home: Path,
+    tell: Callable[[str], None],
 ) -> list[Loop]:
     """Raises FrontEndProblem where the address cannot be had: better no start than a console somewhere else."""
     try:
@@ -161,6 +167,8 @@ def _web(
             host=settings.gaemi_host,
             port=settings.gaemi_port,
             public=settings.gaemi_public,
+            live=engine.market,
+            figures=lambda: engine_figures(engine),
         )
         front.bind()
     except WebProblem as problem:
