@@ -62,7 +62,7 @@ def _page(study: ScoreStudy) -> str:
     lines = [
         "# 점수는 무엇을 말해 왔나",
         "",
-        "이 페이지는 `gaemi study scores`가 실제 일봉과 분봉에서 잰 것을 그대로 적습니다. `docs/build_score_pages.py`가 씁니다.",
+        "이 페이지는 `gaemi study scores`가 실제 일봉과 분봉에서 잰 것을 그대로 적습니다. `python -m tests.tools.score_pages 폴더`가 씁니다.",
         "",
         "## 결론",
         "",

@@ -1,6 +1,6 @@
 """Write the pages of the score: one per factor with its curve, and the study of real bars with its picture.
 
-python docs/build_score_pages.py [FOLDER]     FOLDER holds krx_daily.parquet; without it only the factor pages
+python -m tests.tools.score_pages [FOLDER]     FOLDER holds krx_daily.parquet; without it only the factor pages
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plot
 import numpy as np
 from matplotlib.axes import Axes
-from score_study_page import write_study
 
 from engine.results import Factor
 from engine.scoring import curves
 from engine.scoring.inputs import DirectionInput
 from engine.scoring.points import direction_points
+from tests.tools.score_study_page import write_study
 
-HERE = Path(__file__).parent
+DOCS = Path(__file__).parents[2] / "docs"
 NOTHING = float("nan")
 INK, LONG, SHORT = "#1f2937", "#c0392b", "#2563eb"
 
@@ -235,7 +235,7 @@ def write_factor(page: Page) -> None:
         axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(HERE / "images" / f"factor-{name}.png")
+    figure.savefig(DOCS / "images" / f"factor-{name}.png")
     plot.close(figure)
     where = "준비 점수(일봉, 어제까지)" if page.factor.daily else "진입 점수(15분봉, 오늘)"
     lines = [
@@ -257,7 +257,7 @@ def write_factor(page: Page) -> None:
         "자료가 없거나 계산할 수 없으면 0점이고 이유에 “자료 부족”이라고 적습니다.",
         "",
     ]
-    (HERE / "factors" / f"{name}.md").write_text("\n".join(lines), "utf-8")
+    (DOCS / "factors" / f"{name}.md").write_text("\n".join(lines), "utf-8")
 
 
 def write_index() -> None:
@@ -278,17 +278,17 @@ def write_index() -> None:
 
 개인용 도구이며 투자 권유가 아닙니다. 손실 책임은 이용자에게 있습니다.
 """
-    (HERE / "factors" / "README.md").write_text(text, "utf-8")
+    (DOCS / "factors" / "README.md").write_text(text, "utf-8")
 
 
 def main() -> None:
     for folder in ("factors", "images"):
-        (HERE / folder).mkdir(exist_ok=True)
+        (DOCS / folder).mkdir(exist_ok=True)
     for page in PAGES:
         write_factor(page)
     write_index()
     if len(sys.argv) > 1:
-        write_study(Path(sys.argv[1]), HERE)
+        write_study(Path(sys.argv[1]), DOCS)
 
 
 if __name__ == "__main__":
