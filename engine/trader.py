@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 ENTRY_PATIENCE_SECONDS = 60.0
 """How long a buy limit may rest before its unfilled rest is cancelled."""
 STREAMED_CANDIDATES = 24
+BLIND_SECONDS = 3.0
 LEAST_DAILY_BARS = 60
 """With fewer the daily factors are undefined."""
 OPENING_GRACE = timedelta(seconds=3)
@@ -160,9 +161,28 @@ class Trader:
             group.create_task(self._first_screening(), name="trader-start")
             group.create_task(self._opening_round(), name="trader-open")
             group.create_task(self._subscribe_first(), name="trader-subscribe")
+            group.create_task(self._watch_blind(), name="trader-blind")
 
     async def _subscribe_first(self) -> None:
         await self._subscribe()
+
+    async def _watch_blind(self) -> None:
+        """While the stream is away, held stocks are watched by their quotes: exits never depend on one socket."""
+        while True:
+            closed = self._market.phase() in (Phase.CLOSED, Phase.AFTER_CLOSE)
+            await self._clock.sleep(60.0 if closed else BLIND_SECONDS)
+            if closed or self._feed.connected:
+                continue
+            for position in self._desk.positions():
+                if position.origin is Origin.EXTERNAL or position.code in self.exits.pursuing:
+                    continue
+                try:
+                    quote = await self._market_data.quote(position.code)
+                except BrokerError as error:
+                    logger.warning("보유 종목 시세를 읽지 못했습니다 %s: %s", position.code, error)
+                    continue
+                self._market.on_quote(quote)
+                self.exits.check(position, quote.price, self._clock.now())
 
     async def _first_screening(self) -> None:
         while True:
