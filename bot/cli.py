@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bot.settings import SettingsError
-from bot.subcommands import UserError, discover
-
-DISCLAIMER = "개인용 도구이며 투자 권유가 아닙니다. 손실 책임은 이용자에게 있습니다."
+from bot.subcommands import DISCLAIMER, UserError, discover
 
 
 class _Parser(argparse.ArgumentParser):
