@@ -81,6 +81,7 @@ class PriceHub:
         self._note = ""
         self.epoch = new_secret(6)
         self.sequence = 0
+        self._swept = -BROADCAST_SECONDS
         self.broadcasts = 0
         self.broadcast_seconds = 0.0
 
@@ -88,6 +89,10 @@ class PriceHub:
         """The last known price of a stock, from memory."""
         self._look([code])
         return self._rows.get(code)
+
+    def recent(self) -> bool:
+        """Whether all prices were asked for a moment ago, so that nobody needs to ask again."""
+        return not self._note and monotonic() - self._swept < 1.5 * BROADCAST_SECONDS
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -221,6 +226,7 @@ class PriceHub:
             codes = (codes[start:] + codes[:start])[:limit]
             self._turn += limit
         await self._fetch(codes)
+        self._swept = monotonic()
 
     async def _fetch(self, codes: Sequence[Code]) -> None:
         for start in range(0, len(codes), CODES_PER_CALL):

@@ -205,9 +205,9 @@ async def _market_cells(state: WebState) -> list[Cell]:
     services = state.services
     listed = [s for s in services.listing.stocks() if s.market_cap > 0 and StockFlag.HALTED not in s.flags]
     largest = sorted(listed, key=lambda stock: (-stock.market_cap, stock.code))[:MARKET_CELLS]
-    quotes = await services.quotes.quotes([stock.code for stock in largest])
-    return [
-        (s.code, s.name, float(s.market_cap), quotes[s.code].change_percent, s.sector)
-        for s in largest
-        if s.code in quotes
-    ]
+    if state.prices.recent():
+        known = {s.code: row.change_percent for s in largest if (row := state.prices.row(s.code))}
+    else:
+        quotes = await services.quotes.quotes([stock.code for stock in largest])
+        known = {code: quote.change_percent for code, quote in quotes.items()}
+    return [(s.code, s.name, float(s.market_cap), known[s.code], s.sector) for s in largest if s.code in known]
