@@ -37,6 +37,34 @@ _TABLES: Final = {
     "logistic": (2,),
 }
 
+_WIDTH, _HIDDEN, _PATCH_INPUTS = 32, 64, 10 * CHANNELS
+_WEIGHTS: Final = {
+    "patches.weight": (_WIDTH, _PATCH_INPUTS),
+    "patches.bias": (_WIDTH,),
+    "numbers.weight": (_WIDTH, len(NAMES)),
+    "numbers.bias": (_WIDTH,),
+    "attention_norm.weight": (_WIDTH,),
+    "attention_norm.bias": (_WIDTH,),
+    "attention.in_proj_weight": (3 * _WIDTH, _WIDTH),
+    "attention.in_proj_bias": (3 * _WIDTH,),
+    "attention.out_proj.weight": (_WIDTH, _WIDTH),
+    "attention.out_proj.bias": (_WIDTH,),
+    "forward_norm.weight": (_WIDTH,),
+    "forward_norm.bias": (_WIDTH,),
+    "feed_forward.0.weight": (_HIDDEN, _WIDTH),
+    "feed_forward.0.bias": (_HIDDEN,),
+    "feed_forward.2.weight": (_WIDTH, _HIDDEN),
+    "feed_forward.2.bias": (_WIDTH,),
+    "final_norm.weight": (_WIDTH,),
+    "final_norm.bias": (_WIDTH,),
+    "quantile_head.weight": (5, _WIDTH),
+    "quantile_head.bias": (5,),
+    "score_head.weight": (1, _WIDTH),
+    "score_head.bias": (1,),
+    "wide.weight": (1, len(NAMES)),
+}
+"""The encoder's tensors, so that a foreign model is refused without loading torch."""
+
 
 class BadCheckpoint(ValueError):
     """The files are not a model of this program; the message says why, in Korean."""
@@ -139,6 +167,8 @@ def load(folder: Path) -> Checkpoint:
         raise BadCheckpoint(f"모델을 읽을 수 없습니다: {error}") from error
     if {name: table.shape for name, table in tables.items()} != _TABLES:
         raise BadCheckpoint("모델 표의 크기가 다릅니다")
+    if {name: weight.shape for name, weight in weights.items()} != _WEIGHTS:
+        raise BadCheckpoint("신경망의 크기가 다릅니다")
     arrays = [*weights.values(), *tables.values()]
     if not all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays):
         raise BadCheckpoint("모델에 숫자가 아닌 값이 있습니다")

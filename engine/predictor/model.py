@@ -41,6 +41,9 @@ class Encoder(nn.Module):
         self.final_norm = nn.LayerNorm(WIDTH)
         self.quantile_head = nn.Linear(WIDTH, len(QUANTILES))
         self.score_head = nn.Linear(WIDTH, 1)
+        # Straight from the ranks to the score: what is linear in them need not be learnt through the attention.
+        self.wide = nn.Linear(len(NAMES), 1, bias=False)
+        nn.init.zeros_(self.wide.weight)
 
     def forward(self, windows: Tensor, ranks: Tensor) -> tuple[Tensor, Tensor]:
         count = windows.shape[0]
@@ -52,7 +55,7 @@ class Encoder(nn.Module):
         tokens = tokens + self.dropout(self.feed_forward(self.forward_norm(tokens)))
         pooled = self.final_norm(tokens).mean(dim=1)
         quantiles, _ = torch.sort(self.quantile_head(pooled), dim=1)
-        return quantiles, self.score_head(pooled).squeeze(1)
+        return quantiles, (self.score_head(pooled) + self.wide(ranks)).squeeze(1)
 
 
 def _sinusoids(length: int, width: int) -> Tensor:

@@ -36,6 +36,7 @@ PAST_SHOWN: Final = 12
 HISTORY_BARS: Final = READ_BARS + PAST_SHOWN * HORIZON + 15
 TRAINING_BARS: Final = 1_000
 TRAINING_NAMES: Final = 300
+RETRAIN_AFTER_DAYS: Final = 7
 LEAST_NAMES: Final = 100
 LEAST_BARS: Final = 500
 _STRONG, _WEAK = 0.7, 0.3
@@ -174,6 +175,12 @@ class Predictor:
             await self._worker.close()
 
     # -- training
+
+    @property
+    def retraining_due(self) -> bool:
+        """Whether the model in service knows nothing of the last week. Retraining is asked for, never done unasked."""
+        until = self._data_until()
+        return until is None or (self._clock.today() - until).days >= RETRAIN_AFTER_DAYS
 
     async def retrain(self, progress: Progress) -> Retrained:
         """Train on the local universe in a process of its own; the old model serves until the new one has proven at

@@ -177,7 +177,7 @@ def _daily(walk: WalkForward, cells: NDArray[np.bool_]) -> Daily:
             [ranked(s[mine, day]) for s in score_rows] + [ranked(draw) for draw in walk.null[day, mine].T]
         )
         rows.append(correlations(scores, place))
-        left.append(correlations(residual_ranks(scores, control_ranks(panel, mine, day)), place))
+        left.append(correlations(residual_ranks(scores, control_ranks(panel, mine, int(day))), place))
         shares[0, i] = ((scores[0] > 0) == (place > 0)).mean()
         rising = outcome > 0
         shares[1, i] = ((walk.quantiles[mine, day, 2] > 0) == rising).mean()

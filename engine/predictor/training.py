@@ -5,7 +5,6 @@ Imports torch: only the worker process and ``gaemi train`` may import this modul
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import Final
@@ -76,28 +75,23 @@ def training_cells(panel: Panel, targets: NDArray[np.float32], end: int, days: i
 
 def fit(
     panel: Panel,
-    targets: NDArray[np.float32],
-    beyond: NDArray[np.float32],
+    goal: NDArray[np.float32],
     end: int,
     *,
     seed: int,
     device: torch.device | None = None,
 ) -> Fitted:
-    """Train on what was known when day ``end`` began. ``targets`` (N, D) are the day ranks of the outcomes.
-
-    The ridge learns ``targets``. The encoder's score learns ``beyond``, the same with volatility and liquidity taken
-    out of each day: the ridge knows those already, and the average gains where the two differ.
+    """Train on what was known when day ``end`` began. ``goal`` (N, D) is that of ranks.training_goal.
 
     Raises NoTrainingData.
     """
-    stocks, days = training_cells(panel, targets, end)
+    stocks, days = training_cells(panel, goal, end)
     if len(stocks) < 2_000:
         raise NoTrainingData(f"학습에 쓸 표본이 {len(stocks)}개뿐입니다 (2,000개 이상 필요)")
     features = panel.features[stocks, days]
     table = QuantileTable.fit(features)
     ranks = table.ranks(features)
-    goal = targets[stocks, days].astype(np.float64)
-    ridge = RidgeSolver(ranks).fit(goal)
+    ridge = RidgeSolver(ranks).fit(goal[stocks, days].astype(np.float64))
     names = len(np.unique(stocks))
     if len(stocks) > MAXIMUM_SAMPLES:
         chosen = np.sort(seeded("samples", seed).permutation(len(stocks))[:MAXIMUM_SAMPLES])
@@ -105,9 +99,7 @@ def fit(
     windows, volatility = scale_windows(panel.windows(stocks, days))
     scaled = panel.forward[stocks, days] / (np.maximum(volatility, 1e-6) * np.float32(np.sqrt(HORIZON)))
     outcome: NDArray[np.float32] = np.clip(scaled, -_LARGEST_TARGET, _LARGEST_TARGET).astype(np.float32)
-    # Unit variance, so that the score head learns as fast as the quantiles.
-    place = (beyond[stocks, days] * math.sqrt(12.0)).astype(np.float32)
-    encoder = _train(windows, ranks, outcome, place, seed, device or best_device())
+    encoder = _train(windows, ranks, outcome, goal[stocks, days], seed, device or best_device())
     _, scores = run_encoder(encoder, windows, ranks)
     ridge_scores = ridge.scores(ranks)
     ridge_table = np.percentile(ridge_scores, _PERCENTS).astype(np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.clock import seeded
 from engine.predictor.features import QuantileTable, scale_windows
 from engine.predictor.panel import NoTrainingData, Panel
-from engine.predictor.ranks import day_ranks, residual_targets
+from engine.predictor.ranks import day_ranks, training_goal
 from engine.predictor.ridge import Ridge, RidgeSolver
 from engine.predictor.training import Fitted, Inference, fit, training_cells
 
@@ -81,7 +81,7 @@ def walk_forward(
         targets = day_ranks(panel.forward, panel.known)
     shape = panel.usable.shape
     starts = refit_days(panel, first)
-    beyond = residual_targets(panel, targets)
+    goal = training_goal(panel, targets)
 
     def blank(*extra: int) -> NDArray[np.float32]:
         return np.full((*shape, *extra), np.nan, np.float32)
@@ -92,10 +92,10 @@ def walk_forward(
         if progress is not None:
             progress(number / len(starts), f"{panel.days[start]}까지로 학습")
         end = starts[number + 1] if number + 1 < len(starts) else shape[1]
-        fitted = fit(panel, targets, beyond, start, seed=seed, device=device)
+        fitted = fit(panel, goal, start, seed=seed, device=device)
         _forecast_block(out, fitted, start, end, device)
         out.last_fit = fitted
-    _baselines(out, seed, draws)
+    _baselines(out, goal, seed, draws)
     return out
 
 
@@ -109,14 +109,14 @@ def _forecast_block(out: WalkForward, fitted: Fitted, start: int, end: int, devi
     out.quantiles[cells], out.scale[cells] = raw.quantiles, raw.scale
 
 
-def _baselines(out: WalkForward, seed: int, draws: int) -> None:
+def _baselines(out: WalkForward, aim: NDArray[np.float32], seed: int, draws: int) -> None:
     """Ridge on shuffled labels, and a linear model on the bare windows, fitted on the same days as the model."""
     ends = [*out.starts[1:], len(out.panel.days)]
     for start, end in zip(out.starts, ends, strict=True):
-        cells = training_cells(out.panel, out.targets, start)
+        cells = training_cells(out.panel, aim, start)
         features = out.panel.features[cells]
         table = QuantileTable.fit(features)
-        goal = out.targets[cells].astype(np.float64)
+        goal = aim[cells].astype(np.float64)
         solver = RidgeSolver(table.ranks(features))
         days = cells[1]
         by_day = np.argsort(days, kind="stable")

@@ -46,7 +46,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 def training(histories: dict[Code, Bars]) -> dict[str, float]:
     """Features and one fit on the last three years, on one thread."""
     from engine.predictor.panel import build_panel
-    from engine.predictor.ranks import day_ranks, residual_targets
+    from engine.predictor.ranks import day_ranks, training_goal
     from engine.predictor.training import fit, prepare_torch
 
     prepare_torch()
@@ -54,8 +54,7 @@ def training(histories: dict[Code, Bars]) -> dict[str, float]:
 
     def work() -> None:
         panel = build_panel(recent)
-        targets = day_ranks(panel.forward, panel.known)
-        fit(panel, targets, residual_targets(panel, targets), len(panel.days), seed=7)
+        fit(panel, training_goal(panel, day_ranks(panel.forward, panel.known)), len(panel.days), seed=7)
 
     _, wall, cpu = timed(work)
     return {"names": len(recent), "wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}

@@ -58,7 +58,19 @@ def _flip(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "harm",
-    ["weights", "tables", "card", "schema", "features", "truncated", "missing", "pointer", "not-finite", "foreign"],
+    [
+        "weights",
+        "tables",
+        "card",
+        "schema",
+        "features",
+        "truncated",
+        "missing",
+        "pointer",
+        "not-finite",
+        "foreign",
+        "network",
+    ],
 )
 def test_a_bad_model_is_refused_and_the_shipped_one_serves(tmp_path: Path, shipped: Checkpoint, harm: str) -> None:
     path = publish(another(shipped, "2026-01-01", 1.0), tmp_path)
@@ -84,6 +96,9 @@ def test_a_bad_model_is_refused_and_the_shipped_one_serves(tmp_path: Path, shipp
     elif harm == "not-finite":
         bad = another(shipped, "2026-01-02", float("nan"))
         publish(bad, tmp_path)
+    elif harm == "network":
+        weights = {name: value for name, value in shipped.weights.items() if name != "wide.weight"}
+        publish(Checkpoint(weights, shipped.tables, shipped.card), tmp_path)
     elif harm == "foreign":
         card_path.write_text('["somebody else\'s"]', encoding="utf-8")
     served, _, remark = current(tmp_path)
@@ -95,3 +110,9 @@ def test_without_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
     with pytest.raises(BadCheckpoint, match="기본 모델이 없습니다"):
         current(None)
+
+
+def test_the_expected_tensors_are_those_of_the_encoder() -> None:
+    from engine.predictor.model import Encoder
+
+    assert {name: tuple(value.shape) for name, value in Encoder().state_dict().items()} == checkpoints._WEIGHTS

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,13 +17,15 @@ from engine.predictor.features import PATCH_DAYS, QuantileTable
 from engine.predictor.fitted import checkpoint_of, fitted_of
 from engine.predictor.inputs import window_of
 from engine.predictor.panel import Panel, build_panel
-from engine.predictor.ranks import day_ranks, residual_targets
+from engine.predictor.ranks import day_ranks, training_goal
 from engine.predictor.ridge import RidgeSolver
 from engine.predictor.skill import Skill, logistic_at, measure, offsets_at, scaled_outcomes
 from engine.predictor.training import Inference, fit, prepare_torch
 from engine.predictor.walkforward import WalkForward, walk_forward
 from engine.predictor.worker import forecast
 from tests.predictor.made import market, walk
+
+pytestmark = pytest.mark.timeout(400)
 
 NAMES, DAYS, FIRST = 50, 640, 260
 MEASURED = FIRST + 126
@@ -100,9 +103,9 @@ def test_shuffled_labels_average_to_nothing(planted: Panel) -> None:
 
 def test_same_seed_and_data_give_the_same_model(planted: Panel, walked: WalkForward) -> None:
     targets = day_ranks(planted.forward, planted.known)
-    beyond = residual_targets(planted, targets)
-    one, two = (fit(planted, targets, beyond, 400, seed=7) for _ in range(2))
-    other = fit(planted, targets, beyond, 400, seed=8)
+    goal = training_goal(planted, targets)
+    one, two = (fit(planted, goal, 400, seed=7) for _ in range(2))
+    other = fit(planted, goal, 400, seed=8)
     outcomes = scaled_outcomes(walked)
 
     def made(fitted: object) -> Checkpoint:
@@ -169,6 +172,17 @@ def test_serving_equals_the_report(planted: Panel, walked: WalkForward) -> None:
     np.testing.assert_allclose(answer["rank"], walked.rank[:, day], atol=2e-4)
     returns = np.array(answer["returns"])
     np.testing.assert_allclose(returns, walked.quantiles[:, day] * walked.scale[:, day, None], atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_a_gpu_answers_as_the_processor_does(planted: Panel, walked: WalkForward) -> None:
+    assert walked.last_fit is not None
+    stocks, days = np.nonzero(planted.usable[:, 400:420])
+    features, windows = planted.features[stocks, days + 400], planted.windows(stocks, days + 400)
+    one = Inference(walked.last_fit, torch.device("cpu")).run(features, windows)
+    two = Inference(walked.last_fit, torch.device("cuda")).run(features, windows)
+    np.testing.assert_allclose(one.rank, two.rank, atol=1e-3)
+    np.testing.assert_allclose(one.quantiles, two.quantiles, atol=1e-3)
 
 
 def test_a_split_or_a_halt_makes_days_unusable() -> None:

@@ -21,7 +21,7 @@ from engine.predictor.worker import packed_histories, unpacked_histories
 from tests.predictor.made import FakeHistory, market
 from tests.shared_data import SHARED, needs_shared_data
 
-NAMES, DAYS = 100, 640
+NAMES, DAYS = 100, 520
 
 
 def write_folder(folder: Path, histories: dict[Code, Bars]) -> Path:
@@ -49,6 +49,7 @@ def test_histories_travel_unchanged() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_the_service_retrains_and_then_serves_the_new_model(tmp_path: Path) -> None:
     histories = market(NAMES, DAYS, reversal=1.0)
     clock = after(histories)
@@ -96,8 +97,9 @@ async def test_the_service_retrains_and_then_serves_the_new_model(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_worse_model_does_not_replace_the_one_in_service(tmp_path: Path) -> None:
-    good = market(NAMES, DAYS, reversal=1.0)
+    good = market(40, DAYS, reversal=1.0)
     first = retrain(good, {}, folder=tmp_path, market="SYNTHETIC", source="시험")
     assert first["published"]
     # Trained on reversed outcomes up to the hold-out, the next one is bound to be worse there.
@@ -129,8 +131,9 @@ def _noise(bars: Bars) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_report_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = write_folder(tmp_path, market(40, 560, reversal=1.0))
+    folder = write_folder(tmp_path, market(40, DAYS, reversal=1.0))
     assert main(["train", "--report", "--data", str(folder), "--json"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     answer = json.loads(lines[-1])
