@@ -25,15 +25,15 @@ from bot.web.models import (
 )
 from bot.web.problems import Problem
 from bot.web.security import LOGIN_SECONDS, Caller
-from bot.web.state import WebState, state_of
+from bot.web.state import WebState, web_state
 from bot.web.suggestions import suggest_line
 
 router = APIRouter()
-State = Annotated[WebState, Depends(state_of)]
+State = Annotated[WebState, Depends(web_state)]
 RequestId = Annotated[str, Header(alias="Idempotency-Key", max_length=100, pattern=r"^[A-Za-z0-9_.:-]*$")]
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     caller: Caller | None = request.scope.get(CALLER)
     if caller is None:
         raise Problem(401, "로그인 링크나 API 토큰이 필요합니다", headers={"WWW-Authenticate": "Bearer"})

@@ -37,7 +37,7 @@ TRADE_KINDS = frozenset(
 class Entry:
     sequence: int
     trade: bool
-    data: bytes
+    data: str
 
 
 class EventLog:
@@ -72,7 +72,7 @@ class EventLog:
             "critical": event.critical,
         }
         message |= _details(event)
-        entry = Entry(self.sequence, kind in TRADE_KINDS, orjson.dumps(message))
+        entry = Entry(self.sequence, kind in TRADE_KINDS, orjson.dumps(message).decode())
         self._kept.append(entry)
         for box, (trades_only, _) in list(self._boxes.items()):
             if entry.trade or not trades_only:
@@ -80,7 +80,7 @@ class EventLog:
 
     def tell(self, caller: str, message: Mapping[str, object]) -> None:
         """Something for the sockets of one caller alone; not kept."""
-        data = orjson.dumps(message)
+        data = orjson.dumps(message).decode()
         for box, (_, owner) in list(self._boxes.items()):
             if owner == caller:
                 box.put(data)
@@ -90,7 +90,7 @@ class EventLog:
         resumed = epoch == self.epoch and after is not None and self._covers(after)
         start = after if resumed and after is not None else max(0, self.sequence - 100)
         hello = {"type": "hello", "epoch": self.epoch, "seq": self.sequence, "resumed": resumed}
-        box.put(orjson.dumps(hello))
+        box.put(orjson.dumps(hello).decode())
         for entry in self._kept:
             if entry.sequence > start and (entry.trade or not trades_only):
                 box.put(entry.data)

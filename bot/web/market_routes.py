@@ -13,13 +13,13 @@ from bot.web import market_models as models
 from bot.web import views
 from bot.web.console import Known
 from bot.web.problems import Problem
-from bot.web.state import WebState, state_of
+from bot.web.state import WebState, web_state
 from engine.broker import BrokerError
 from engine.market import Index, Market, Stock
 from engine.results import Sentiment
 
 router = APIRouter()
-State = Annotated[WebState, Depends(state_of)]
+State = Annotated[WebState, Depends(web_state)]
 Code = Annotated[str, Path(pattern=models.CODE_PATTERN, examples=["005930"], description="종목 코드")]
 Part = TypeVar("Part")
 DAILY_BARS = 60
@@ -27,7 +27,7 @@ COURSE_POINTS = 120
 HEADLINES = 30
 
 
-def stock_of(code: Code, state: State) -> Stock:
+async def stock_of(code: Code, state: State) -> Stock:
     found = state.services.listing.get(code)
     if found is None:
         raise Problem(404, f"{code} 은(는) 목록에 없는 종목입니다")

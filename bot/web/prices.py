@@ -29,7 +29,9 @@ CODES_PER_CALL = 30
 CALLS_PER_BROADCAST = 30
 """The sweep may take this share of the broker's rate and no more; a larger market is swept in turns."""
 SUBSCRIPTIONS = 100
-SLICE = 50
+SLICE = 10
+SLICE_PAUSE = 0.002
+"""Long enough for trading to take its turn between two slices."""
 COLUMNS = ("code", "price", "change", "change_percent", "volume", "at")
 
 
@@ -156,7 +158,7 @@ class PriceHub:
             if client.everything:
                 client.box.put(message, "all")
             if number % SLICE == SLICE - 1:
-                await wall_sleep(0)
+                await wall_sleep(SLICE_PAUSE)
         self.broadcasts += 1
         self.broadcast_seconds = monotonic() - started
 
@@ -171,7 +173,7 @@ class PriceHub:
             if codes:
                 client.box.put(self._message("delta", codes), "delta")
 
-    def _message(self, kind: str, codes: Sequence[Code], *, hello: bool = False) -> bytes:
+    def _message(self, kind: str, codes: Sequence[Code], *, hello: bool = False) -> str:
         head: dict[str, object] = {
             "type": kind,
             "epoch": self.epoch,
@@ -187,7 +189,7 @@ class PriceHub:
         if self._note:
             head["note"] = self._note
         rows = b",".join(self._fragments[code] for code in codes)
-        return orjson.dumps(head)[:-1] + b',"rows":[' + rows + b"]}"
+        return (orjson.dumps(head)[:-1] + b',"rows":[' + rows + b"]}").decode()
 
     # -- where prices come from
 

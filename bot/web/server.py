@@ -129,7 +129,8 @@ class WebFrontEnd:
         if self._socket is not None:
             return self._port
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol by name: asyncio switches Nagle's delay off only where it sees TCP.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind((self._host, self._port))

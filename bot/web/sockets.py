@@ -28,13 +28,13 @@ class Outbox:
     """``put`` never waits. A message with a ``slot`` replaces the one of that slot still waiting (coalescing)."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, bytes]] = deque()
-        self._slots: dict[str, bytes] = {}
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._slots: dict[str, str] = {}
         self._size = 0
         self._arrived = asyncio.Event()
         self.overflowed = False
 
-    def put(self, data: bytes, slot: str = "") -> None:
+    def put(self, data: str, slot: str = "") -> None:
         if self.overflowed:
             return
         if slot:
@@ -56,7 +56,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def get(self) -> bytes | None:
+    async def get(self) -> str | None:
         """The next message; None when the client has fallen too far behind."""
         while not self._waiting:
             if self.overflowed:
@@ -81,7 +81,7 @@ async def send_all(socket: WebSocket, box: Outbox) -> None:
             return
         try:
             async with wall_timeout(SEND_SECONDS):
-                await socket.send_text(data.decode())
+                await socket.send_text(data)
         except TimeoutError:
             await _close(socket, TOO_SLOW)
             return

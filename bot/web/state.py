@@ -44,6 +44,11 @@ class WebState:
         return self.plane.services
 
 
+async def web_state(connection: HTTPConnection) -> WebState:
+    """The dependency. A coroutine: FastAPI would run a plain function in a thread, for every request."""
+    return state_of(connection)
+
+
 def state_of(connection: HTTPConnection) -> WebState:
     state: WebState = connection.app.state.web
     return state

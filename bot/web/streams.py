@@ -63,14 +63,14 @@ async def prices(
         try:
             wanted = PriceWish.model_validate_json(text)
         except ValidationError:
-            client.box.put(orjson.dumps({"type": "problem", "detail": "알 수 없는 요청입니다"}), "problem")
+            client.box.put(orjson.dumps({"type": "problem", "detail": "알 수 없는 요청입니다"}).decode(), "problem")
             return
         refused = hub.subscribe(client, wanted.subscribe)
         client.codes.difference_update(wanted.unsubscribe)
         if wanted.all is not None:
             client.everything = wanted.all
         answer = {"type": "subscribed", "codes": sorted(client.codes), "all": client.everything, "detail": refused}
-        client.box.put(orjson.dumps(answer))
+        client.box.put(orjson.dumps(answer).decode())
 
     hub.join(client, epoch=epoch, after=after)
     if codes:

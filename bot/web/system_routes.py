@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Response
 from bot.web.figures import exposition
 from bot.web.models import HealthModel
 from bot.web.problems import Problem
-from bot.web.state import WebState, state_of
+from bot.web.state import WebState, web_state
 
 router = APIRouter()
-State = Annotated[WebState, Depends(state_of)]
+State = Annotated[WebState, Depends(web_state)]
 LONGEST_BEAT_SECONDS = 10.0
 
 
