@@ -21,7 +21,7 @@ from engine.results import Sentiment
 BUCKETS: Final = 16_384
 SIZES: Final = (2, 3, 4)
 LONGEST: Final = 120
-SPEAKS: Final = 0.80
+SPEAKS: Final = 0.70
 LABELS: Final = (Sentiment.POSITIVE, Sentiment.NEUTRAL, Sentiment.NEGATIVE)
 _NUMBER = re.compile(r"\d[\d,.]*")
 _NOISE = re.compile(r"[^0-9A-Za-z가-힣%↑↓?!…#]+")

@@ -11,6 +11,9 @@ from engine.results import LabelledNews, NewsItem, Sentiment
 RULES = "규칙"
 """``by`` of everything that is said without an AI model."""
 
+SURE = 1.1
+"""One strong word. Below it the rules speak from a weak one, and the character model may say that it means nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -19,17 +22,18 @@ class Label:
 
 
 def classify(headline: str) -> Label:
-    """Neutral when unsure. The reason names the words that decided."""
+    """Neutral when unsure. The reason names the words that decided.
+
+    The character model tells a headline that says nothing from one that does; which way, only words decide.
+    """
     reading = rules.read(headline)
     if reading.settled:
         return Label(Sentiment.NEUTRAL, "방향을 말하지 않는 제목")
-    if reading.speaks and not reading.mixed:
+    if reading.speaks and not reading.mixed and abs(reading.score) >= SURE:
         return Label(reading.sentiment, _words(reading))
     guess = grams.guess(headline)
-    if guess is not None and guess.sentiment is not Sentiment.NEUTRAL:
-        agrees = not reading.score or (reading.score > 0) == (guess.sentiment is Sentiment.POSITIVE)
-        if agrees and guess.certainty >= grams.SPEAKS:
-            return Label(guess.sentiment, f"문구가 {guess.sentiment.label} 제목과 닮음 ({100 * guess.certainty:.0f}%)")
+    if guess is not None and guess.sentiment is Sentiment.NEUTRAL and guess.certainty >= grams.SPEAKS:
+        return Label(Sentiment.NEUTRAL, f"문구가 중립 제목과 닮음 ({100 * guess.certainty:.0f}%)")
     if reading.speaks:
         return Label(reading.sentiment, _words(reading))
     return Label(Sentiment.NEUTRAL, "좋고 나쁨이 엇갈림" if reading.mixed else "뚜렷한 낱말 없음")
