@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.cache import PREDICTION_SECONDS, TimedCache
 from engine.clock import MarketClock
 from engine.market import Bars, Code
 from engine.ports import DailyHistory, HistoryUnavailable
 from engine.predictor import checkpoint as checkpoints
-from engine.predictor.channel import Kind, packed
+from engine.predictor.channel import Kind, packed, packed_histories
 from engine.predictor.checkpoint import BadCheckpoint, Checkpoint
 from engine.predictor.features import HORIZON, READ_BARS
 from engine.predictor.inputs import why_absent, window_of
 from engine.predictor.process import COMMAND, WorkerFailed, WorkerProcess
-from engine.predictor.worker import packed_histories
 from engine.results import Band, PastForecast, Prediction, SkillSummary
 
 logger = logging.getLogger(__name__)
@@ -85,6 +83,8 @@ class Predictor:
         self._cache: TimedCache[Code, Prediction] = TimedCache(clock, PREDICTION_SECONDS)
         self._past: dict[Code, tuple[PastForecast, ...]] = {}
         self._training = False
+        self._waiting: list[tuple[Code, Bars, asyncio.Future[Prediction]]] = []
+        self._asking = False
         self._checkpoint: Checkpoint | None = None
         self._worker: WorkerProcess | None = None
         self._unusable = ""
@@ -111,16 +111,19 @@ class Predictor:
             async with gate:
                 return await self._bars(code)
 
+        answers = await asyncio.gather(*(read(code) for code in missing))
+        async with self._clock.hold("forecast inputs"):
+            reasons = await asyncio.to_thread(_reasons, answers, self._clock.today())
         asked: list[tuple[Code, Bars]] = []
-        for code, answer in zip(missing, await asyncio.gather(*(read(code) for code in missing)), strict=True):
-            if isinstance(answer, str):
-                found[code] = self._absent(code, answer)
+        for code, answer, reason in zip(missing, answers, reasons, strict=True):
+            if reason or isinstance(answer, str):
+                found[code] = self._absent(code, reason)
                 self._cache.put(code, found[code])
             else:
                 asked.append((code, answer))
         if asked:
             try:
-                made = await self._ask(asked)
+                made = await self._ask(asked, with_past=False)
             except WorkerFailed as error:
                 made = None
                 found |= {code: self._absent(code, str(error)) for code, _ in asked}
@@ -149,8 +152,10 @@ class Predictor:
         if self._checkpoint is None:
             return {"상태": self._unusable}
         lines = dict(card_lines(self._checkpoint.card, self._checkpoint.model_id))
+        if (skill := self.skill()) is not None:
+            lines["판정"] = skill.verdict  # which on another market is not the card's own
         if self._unusable:
-            lines["주의"] = self._unusable
+            lines["상태"] = self._unusable
         return lines
 
     @property
@@ -272,31 +277,58 @@ class Predictor:
             answer = await self._history.daily(code, HISTORY_BARS)
         except HistoryUnavailable as error:
             return f"일봉을 구하지 못해 예측할 수 없습니다: {error}"
-        today = self._clock.today()
-        bars = answer.bars.before(today)
-        return why_absent(bars, today) or bars
+        return answer.bars.before(self._clock.today())
 
     async def _predict_one(self, code: Code) -> Prediction:
+        """Raises WorkerFailed. Whoever comes while the worker is busy goes with the next question, all together."""
         bars = await self._bars(code)
-        if isinstance(bars, str):
-            return self._absent(code, bars)
-        return (await self._ask([(code, bars)]))[0][1]
+        reason = bars if isinstance(bars, str) else why_absent(bars, self._clock.today())
+        if reason or isinstance(bars, str):
+            return self._absent(code, reason)
+        answer: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
+        self._waiting.append((code, bars, answer))
+        async with self._clock.hold("forecast"):
+            if not self._asking:
+                await self._ask_for_waiting()
+            return await answer
 
-    async def _ask(self, asked: Sequence[tuple[Code, Bars]]) -> list[tuple[Code, Prediction]]:
-        """Raises WorkerFailed. A single stock is asked for with its past; many come without, for speed."""
+    async def _ask_for_waiting(self) -> None:
+        self._asking = True
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    made = await self._ask([(code, bars) for code, bars, _ in batch], with_past=True)
+                except WorkerFailed as error:
+                    for _, _, answer in batch:
+                        if not answer.done():
+                            answer.set_exception(error)
+                            answer.exception()  # seen, even where its caller has left
+                else:
+                    for (_, _, answer), (_, prediction) in zip(batch, made, strict=True):
+                        if not answer.done():
+                            answer.set_result(prediction)
+                finally:
+                    for _, _, answer in batch:  # the service is closing
+                        answer.cancel()
+        finally:
+            self._asking = False
+
+    async def _ask(self, asked: Sequence[tuple[Code, Bars]], *, with_past: bool) -> list[tuple[Code, Prediction]]:
+        """Raises WorkerFailed."""
         worker = self._worker
         if worker is None:
             raise WorkerFailed(self._unusable)
         async with self._clock.hold("forecast"):
             # Packing is for a thread where it is long: 2,700 stocks are 26 MB.
-            work = (asked, self._data_until())
-            frame, ends = await asyncio.to_thread(_frame, *work) if len(asked) > 5 else _frame(*work)
+            work = (asked, self._data_until(), with_past)
+            frame, ends = await asyncio.to_thread(_frame, *work) if len(asked) > 20 else _frame(*work)
             answer = await worker.call(frame, self._answer_limit)
         made: list[tuple[Code, Prediction]] = []
         place = 0
         for (code, bars), mine in zip(asked, ends, strict=True):
             made.append((code, self._prediction(code, bars, answer, place)))
-            if len(asked) <= 5:
+            if with_past:
                 past = (_past_forecast(bars, end, answer, place + 1 + i) for i, end in enumerate(mine[1:]))
                 self._past[code] = tuple(reversed(list(past)))
             place += len(mine)
@@ -354,18 +386,17 @@ class Predictor:
         return date.fromisoformat(str(text)) if text else None
 
 
-def _frame(asked: Sequence[tuple[Code, Bars]], data_until: date | None) -> tuple[bytes, list[list[int]]]:
+def _reasons(answers: Sequence[Bars | str], today: date) -> list[str]:
+    return [answer if isinstance(answer, str) else why_absent(answer, today) for answer in answers]
+
+
+def _frame(
+    asked: Sequence[tuple[Code, Bars]], data_until: date | None, with_past: bool
+) -> tuple[bytes, list[list[int]]]:
     """The request, and for every stock the ends (exclusive rows) of the windows in it, the present one first."""
-    ends: list[list[int]] = []
-    windows: list[NDArray[np.float64]] = []
-    for _, bars in asked:
-        mine = [len(bars)]
-        if len(asked) <= 5:
-            mine += _past_ends(bars, data_until)
-        ends.append(mine)
-        windows += [window_of(bars[:end]) for end in mine]
-    content = {"count": len(windows)}
-    return packed(Kind.PREDICT, content, np.stack(windows, axis=1).tobytes()), ends
+    ends = [[len(bars), *(_past_ends(bars, data_until) if with_past else ())] for _, bars in asked]
+    windows = [window_of(bars[:end]) for (_, bars), mine in zip(asked, ends, strict=True) for end in mine]
+    return packed(Kind.PREDICT, {"count": len(windows)}, np.stack(windows, axis=1).tobytes()), ends
 
 
 def _past_ends(bars: Bars, data_until: date | None) -> list[int]:

@@ -17,9 +17,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.market import Bars
 from engine.predictor import checkpoint as checkpoints
-from engine.predictor.channel import HEADER, Kind, packed
+from engine.predictor.channel import HEADER, Kind, packed, unpacked_histories
 from engine.predictor.features import PATCH_DAYS, READ_BARS, Columns, raw_channels, raw_features
 
 NICENESS: Final = 10
@@ -92,30 +91,6 @@ def train(source: BinaryIO, sink: BinaryIO) -> None:
         _send(sink, packed(Kind.ANSWER, {"published": False, "message": str(error), "model_id": ""}))
     else:
         _send(sink, packed(Kind.ANSWER, answer))
-
-
-def packed_histories(histories: Mapping[str, Bars]) -> tuple[list[tuple[str, int]], bytes]:
-    """Codes with their bar counts, and the columns of all of them."""
-    parts: list[bytes] = []
-    codes: list[tuple[str, int]] = []
-    for code, bars in histories.items():
-        codes.append((code, len(bars)))
-        parts.append(bars.start.view(np.int64).tobytes())
-        parts += [column.tobytes() for column in (bars.open, bars.high, bars.low, bars.close)]
-        parts.append(bars.volume.tobytes())
-    return codes, b"".join(parts)
-
-
-def unpacked_histories(codes: list[tuple[str, int]], raw: bytes) -> dict[str, Bars]:
-    histories: dict[str, Bars] = {}
-    offset = 0
-    for code, count in codes:
-        rows = [raw[offset + i * 8 * count : offset + (i + 1) * 8 * count] for i in range(6)]
-        offset += 6 * 8 * count
-        start = np.frombuffer(rows[0], np.int64).view("datetime64[s]")
-        opens, highs, lows, closes = (np.frombuffer(row, np.float64) for row in rows[1:5])
-        histories[code] = Bars(start, opens, highs, lows, closes, np.frombuffer(rows[5], np.int64))
-    return histories
 
 
 def _practice() -> NDArray[np.float64]:

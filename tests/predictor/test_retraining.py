@@ -16,8 +16,8 @@ from bot.cli import main
 from engine.clock import SimulatedClock, monotonic, wall_sleep
 from engine.market import KST, Bars, Code
 from engine.predictor import Predictor, RetrainRefused
+from engine.predictor.channel import packed_histories, unpacked_histories
 from engine.predictor.retraining import retrain
-from engine.predictor.worker import packed_histories, unpacked_histories
 from tests.predictor.made import FakeHistory, market
 from tests.shared_data import SHARED, needs_shared_data
 

@@ -125,6 +125,9 @@ async def test_on_a_synthetic_market_the_shipped_model_counts_for_nothing(tmp_pa
     assert answer.skill.gate == 0.0
     assert answer.skill.verdict == "시뮬레이터 시장에서는 검증되지 않아 0점"
     assert predictor.skill() == answer.skill
+    described = predictor.describe()
+    assert described["판정"] == answer.skill.verdict
+    assert described["모델"] == predictor.model_id
 
 
 async def test_days_that_the_model_has_seen_earn_no_points(tmp_path: Path) -> None:
