@@ -23,13 +23,14 @@ def why_absent(bars: Bars, today: date) -> str:
     if not len(bars):
         return "일봉이 없어 예측할 수 없습니다"
     dates = bars.dates()
-    if (np.diff(dates) <= np.timedelta64(0, "D")).any():
+    if (dates[1:] <= dates[:-1]).any():
         return "일봉의 날짜 순서가 어긋나 예측할 수 없습니다"
     age = int((np.datetime64(today, "D") - dates[-1]).astype(int))
     if age > STALE_DAYS:
         return f"마지막 일봉이 {dates[-1]}로 {age}일 전이라 예측할 수 없습니다"
-    prices = np.stack((bars.open, bars.high, bars.low, bars.close))
-    if not np.isfinite(prices).all() or (bars.close <= 0).any():
+    prices = (bars.open, bars.high, bars.low, bars.close)
+    # A sum is finite only if all its parts are.
+    if not np.isfinite([column.sum() for column in prices]).all() or bars.close.min() <= 0:
         return "일봉에 빈 값이 있어 예측할 수 없습니다"
     traded = traded_rows(bars)
     count = int(traded.sum())
@@ -52,11 +53,21 @@ def why_absent(bars: Bars, today: date) -> str:
     return ""
 
 
-def window_of(bars: Bars) -> NDArray[np.float64]:
-    """The last 241 traded bars as (5, 241): open, high, low, close, volume; NaN before a younger stock's first."""
-    rows = np.flatnonzero(traded_rows(bars))[-READ_BARS:]
+def window_of(bars: Bars, end: int | None = None) -> NDArray[np.float64]:
+    """The last 241 traded bars before row ``end`` as (5, 241): open, high, low, close, volume.
+
+    NaN before a younger stock's first bar.
+    """
+    end = len(bars) if end is None else end
+    columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
     out = np.full((5, READ_BARS), np.nan)
+    first = end - READ_BARS
+    if first >= 0 and (bars.volume[first:end] > 0).all() and bars.low[first:end].min() > 0:
+        for row, column in zip(out, columns, strict=True):  # the usual case, without looking for halts
+            row[:] = column[first:end]
+        return out
+    rows = np.flatnonzero(traded_rows(bars)[:end])[-READ_BARS:]
     if len(rows):
-        columns = (bars.open, bars.high, bars.low, bars.close, bars.volume.astype(np.float64))
-        out[:, -len(rows) :] = np.stack([column[rows] for column in columns])
+        for row, column in zip(out, columns, strict=True):
+            row[-len(rows) :] = column[rows]
     return out

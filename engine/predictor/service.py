@@ -395,7 +395,7 @@ def _frame(
 ) -> tuple[bytes, list[list[int]]]:
     """The request, and for every stock the ends (exclusive rows) of the windows in it, the present one first."""
     ends = [[len(bars), *(_past_ends(bars, data_until) if with_past else ())] for _, bars in asked]
-    windows = [window_of(bars[:end]) for (_, bars), mine in zip(asked, ends, strict=True) for end in mine]
+    windows = [window_of(bars, end) for (_, bars), mine in zip(asked, ends, strict=True) for end in mine]
     return packed(Kind.PREDICT, {"count": len(windows)}, np.stack(windows, axis=1).tobytes()), ends
 
 

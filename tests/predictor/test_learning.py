@@ -159,6 +159,20 @@ def test_features_read_the_past_only(cut: int, seed: int) -> None:
     np.testing.assert_array_equal(one.forward[:, : cut - 5], two.forward[:, : cut - 5])
 
 
+def test_windows_skip_halts_and_pad_the_young() -> None:
+    bars = walk("000001", 320)
+    whole = window_of(bars)
+    np.testing.assert_array_equal(whole[3], bars.close[-241:])
+    np.testing.assert_array_equal(window_of(bars, 300), window_of(bars[:300]))
+    volume = bars.volume.copy()
+    volume[310] = 0
+    halted = window_of(Bars(bars.start, bars.open, bars.high, bars.low, bars.close, volume))
+    np.testing.assert_array_equal(halted[3], np.delete(bars.close, 310)[-241:])
+    young = window_of(bars[-70:])
+    assert np.isnan(young[:, :-70]).all()
+    np.testing.assert_array_equal(young[0, -70:], bars.open[-70:])
+
+
 def test_serving_equals_the_report(planted: Panel, walked: WalkForward) -> None:
     """The service's path from bars to rank gives what the walk-forward gave for the same day."""
     assert walked.last_fit is not None
