@@ -26,6 +26,7 @@ from engine.live_market import LiveMarket
 from engine.market import BarOrigin, Bars, Code, Environment, Interval
 from engine.orders import Journal, OrderDesk, RiskLimits
 from engine.ports import DailyHistory, Listing
+from engine.predictor.service import Predictor
 from engine.results import DaySummary
 from engine.scorer import Scorer
 from engine.screener import Screener
@@ -81,6 +82,7 @@ class Engine:
     scorer: Scorer
     screener: Screener
     history: DailyStore
+    predictor: Predictor
     journal: Journal
     desk: OrderDesk
     trader: Trader
@@ -150,12 +152,20 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
         candles = LiveCandles(candle_store, venue, feed)
         scorer = Scorer()
         history = await _history(venue)
+        predictor = Predictor(
+            history=history,
+            codes=lambda: [stock.code for stock in listing.stocks()],
+            clock=venue.clock,
+            home=venue.data_folder,
+            market="SYNTHETIC" if venue.synthetic else "KRX",
+        )
+        stack.push_async_callback(predictor.close)
         screener = Screener(
             market_data=venue.kis,
             listing=listing,
             history=history,
             candles=candles,
-            forecasts=None,
+            forecasts=predictor,
             clock=venue.clock,
             scorer=scorer,
         )
@@ -226,6 +236,7 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             scorer,
             screener,
             history,
+            predictor,
             journal,
             desk,
             trader,

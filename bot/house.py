@@ -59,6 +59,8 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
         entry_threshold=engine.options.strategy.entry_score,
         exit_threshold=engine.options.strategy.exit_score,
         research=ScreenerResearch(engine.screener),
+        forecasts=engine.predictor,
+        model=engine.predictor,
         structure=ScorerStructure(engine.scorer),
         health=EngineHealth(engine),
         settings=StrategyDesk(
@@ -70,8 +72,6 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
         ),
         index_points=index_points,
         off={
-            "forecasts": "예측 모델이 아직 켜져 있지 않습니다",
-            "model": "예측 모델이 아직 켜져 있지 않습니다",
             "analysis": "분석이 아직 켜져 있지 않습니다",
             "backtest": "백테스트가 아직 켜져 있지 않습니다",
         },

@@ -74,6 +74,8 @@ class Venue:
     account_tail: str
     listing: Listing | None
     next_day: Callable[[date], date | None]
+    synthetic: bool = False
+    """Prices are made up: nothing that was proven on real ones counts here."""
     simulator: Simulator | None = None
     tape: Tape | None = None
     background: tuple[asyncio.Task[None], ...] = ()
@@ -186,6 +188,7 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
                 SIMULATED_ACCOUNT[-4:],
                 TapeListing(tape, clock),
                 next_day,
+                choice.replay is None,
                 simulator,
                 tape,
                 background,

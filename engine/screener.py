@@ -114,7 +114,8 @@ class Screener:
     ) -> ScreeningReport:
         """Score the market now. A stock that could not be read is named in ``failed`` and does not stop the rest.
 
-        Without ``fetch_minutes`` the fifteen-minute bars at hand have to do: before the open nothing is bought anyway.
+        Without ``fetch_minutes`` the fifteen-minute bars at hand have to do, and no forecast is asked: before the open
+        nothing is bought anyway.
         """
         began, started = self._clock.now(), monotonic()
         await self._ready()
@@ -125,7 +126,7 @@ class Screener:
         ranked = await self._first_ranking(round_)
         live = await self._read_fifteen(round_, ranked, held, watched, fetch_minutes)
         scores = await self._score(round_, live)
-        best = await self._second_stage(round_, scores)
+        best = await self._second_stage(round_, scores) if fetch_minutes else scores
         now = self._clock.now()
         report = ScreeningReport(
             at=now,

@@ -179,7 +179,7 @@ def target_price(settings: StrategySettings, entry_price: float, kind: SecurityK
 def _exit(settings: StrategySettings, situation: ExitSituation) -> Decision:
     position, price = situation.position, situation.price
     if price > 0:
-        if 0 < position.stop_price and price <= position.stop_price:
+        if position.stop_price > 0 and price <= position.stop_price:
             trailing = position.bars_held >= settings.holding_bars and position.stop_price == _trail(
                 settings, position.highest_price, situation.kind
             )
