@@ -140,7 +140,7 @@ def secrets_of(settings: Settings) -> Sequence[str]:
     )
 
 
-def _trade_json(trade: Trade) -> dict[str, object]:
+def trade_json(trade: Trade) -> dict[str, object]:
     return {
         **{
             name: value
@@ -162,7 +162,7 @@ def summary_json(summary: DaySummary | None) -> dict[str, object]:
         "finished": True,
         "day": summary.day.isoformat(),
         "environment": summary.environment.value,
-        "trades": [_trade_json(trade) for trade in summary.trades],
+        "trades": [trade_json(trade) for trade in summary.trades],
         "open_positions": [
             {"code": p.stock.code, "name": p.stock.name, "quantity": p.quantity, "average_price": p.average_price}
             for p in summary.open_positions
