@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.clock import monotonic
+from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -37,8 +38,9 @@ KNOWN = (
     Bench("scoring", "점수: 시장 전체를 한 번에, TA-Lib·smartmoneyconcepts와 같은 실행에서", (), ("talib", "smartmoneyconcepts")),
     Bench("rendering", "그림: 렌더 작업자를 거쳐, mplfinance와 번갈아", ("--repeats", "15")),
     Bench("synthetic_market_statistics", "합성 시장의 통계와 실제 자료의 통계"),
-    Bench("predictor", "예측: 추론과 학습"),
-    Bench("backtest", "백테스트"),
+    Bench("predictor", "예측: 종목마다 학습하는 작은 Transformer와", ("--data", str(SHARED)) if SHARED.is_dir() else ()),
+    Bench("backtest", "백테스트: backtesting.py와 같은 봉, 같은 규칙으로 (설치되어 있을 때)"),
+    Bench("web_front_end", "웹: 빈 Starlette 서버와 같은 실행에서"),
     Bench("wire", "시뮬레이터와 클라이언트: 초당 체결과 요청"),
 )  # fmt: skip
 
@@ -60,7 +62,7 @@ def missing_peers(bench: Bench) -> list[str]:
 def run(bench: Bench, peer: str | None) -> bool:
     print(f"\n━━ {bench.name} · {bench.title} ━━", flush=True)
     if lacking := missing_peers(bench):
-        print(f"   비교 대상이 없어 건너뜁니다: {', '.join(lacking)} (make setup 이 아니라 make bench 로 설치됩니다)")
+        print(f"   비교 대상이 없어 건너뜁니다: {', '.join(lacking)}")
         return True
     arguments = list(bench.arguments)
     if bench.name == "rendering":
