@@ -23,6 +23,8 @@ from engine.predictor.skill import Skill, logistic_at, measure, offsets_at, scal
 from engine.predictor.training import Inference, fit, prepare_torch
 from engine.predictor.walkforward import WalkForward, walk_forward
 from engine.predictor.worker import forecast
+from engine.scoring.inputs import DirectionInput
+from engine.scoring.points import direction_points
 from tests.predictor.made import market, walk
 
 pytestmark = pytest.mark.timeout(400)
@@ -69,6 +71,8 @@ def test_a_planted_signal_is_found_and_earns_points(skill: Skill) -> None:
     assert skill.raw["model"] > skill.raw["low_volatility"]
     assert skill.deciles[0] < 0 < skill.deciles[-1]
     assert set(skill.by_market) == {"AAA", "BBB"}
+    assert direction_points(DirectionInput(0.02, skill.gate.strength, "m")) < -1.0
+    assert direction_points(DirectionInput(0.98, skill.gate.strength, "m")) > 0.3
 
 
 def test_the_band_covers_what_it_says(skill: Skill) -> None:
@@ -82,6 +86,7 @@ def test_shuffled_labels_are_reported_as_none(planted: Panel) -> None:
     assert not blind.gate.open
     assert blind.gate.strength == 0.0
     assert blind.gate.verdict.startswith("측정 가능한 예측력 없음 — 방향 팩터 0점")
+    assert direction_points(DirectionInput(0.02, blind.gate.strength, "m")) == 0.0
 
 
 def test_shuffled_labels_average_to_nothing(planted: Panel) -> None:
