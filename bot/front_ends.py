@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from bot.access import AccessControl, AccessList, Permission, Platform
+from bot.adapters.analysis import open_analysis, report_loop
 from bot.alert_texts import AlertWriter, follow, stock_buttons
 from bot.alerts import AlertCenter
 from bot.alerts_webhook import WebhookSink
@@ -68,7 +69,8 @@ async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncI
         renderer = Renderer()
         await renderer.start()
         stack.push_async_callback(renderer.close)
-        services = build_services(engine, renderer)
+        pipeline = await stack.enter_async_context(open_analysis(engine))
+        services = build_services(engine, renderer, pipeline)
         access = AccessControl(access_lists(settings))
         plane = await ControlPlane.open(services, access, engine.venue.data_folder, language=settings.gaemi_language)
         stack.push_async_callback(plane.close)
@@ -76,7 +78,7 @@ async def open_front_ends(engine: Engine, tell: Callable[[str], None]) -> AsyncI
         say = Texts(settings.gaemi_language)
         center = AlertCenter(plane.store, HostTime(), access, stock_buttons(say))
         writer = AlertWriter(say, engine.venue.environment, monotonic)
-        loops: list[Loop] = [center.run, lambda: follow(engine.events, center, writer)]
+        loops: list[Loop] = [report_loop(engine, pipeline), center.run, lambda: follow(engine.events, center, writer)]
         loops += _discord(settings, engine, plane, dispatcher, access, center, tell)
         loops += _telegram(settings, engine, plane, dispatcher, access, center, tell)
         if settings.discord_webhook_url is not None:

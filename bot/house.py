@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from bot.adapters.backtests import BacktestService
 from bot.adapters.desk import PeoplesDesk
 from bot.adapters.health import EngineHealth
 from bot.adapters.market import CachedQuotes, ScorerStructure, ScreenerResearch, WorkerPictures
 from bot.adapters.settings_desk import StrategyDesk
 from bot.adapters.trader import PeoplesTrader
 from bot.app import STRATEGY_FILE, Engine
-from bot.services import Services
+from bot.services import Analysis, Services
 from charts.worker import Renderer
 from engine.market import Index
 
 
-def build_services(engine: Engine, renderer: Renderer) -> Services:
+def build_services(engine: Engine, renderer: Renderer, analysis: Analysis | None = None) -> Services:
     venue = engine.venue
 
     def index_points() -> Mapping[Index, tuple[tuple[datetime, float], ...]]:
@@ -59,6 +60,21 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
         entry_threshold=engine.options.strategy.entry_score,
         exit_threshold=engine.options.strategy.exit_score,
         research=ScreenerResearch(engine.screener),
+        analysis=analysis,
+        backtests=BacktestService(
+            listing=engine.listing,
+            history=engine.history,
+            market_data=venue.kis,
+            candle_folder=venue.data_folder / "candles",
+            calendar=venue.calendar,
+            clock=venue.clock,
+            environment=venue.environment,
+            settings=lambda: engine.trader.settings,
+            costs=engine.costs,
+            universe=lambda: (
+                [r.stock.code for r in report.recommendations] if (report := engine.trader.last_report) else []
+            ),
+        ),
         forecasts=engine.predictor,
         model=engine.predictor,
         structure=ScorerStructure(engine.scorer),
@@ -71,8 +87,5 @@ def build_services(engine: Engine, renderer: Renderer) -> Services:
             engine.desk,
         ),
         index_points=index_points,
-        off={
-            "analysis": "분석이 아직 켜져 있지 않습니다",
-            "backtest": "백테스트가 아직 켜져 있지 않습니다",
-        },
+        off={} if analysis is not None else {"analysis": "분석이 켜져 있지 않습니다"},
     )

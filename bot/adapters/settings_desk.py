@@ -102,7 +102,7 @@ class StrategyDesk:
     def _setting(self, row: _Row) -> Setting:
         source = self._strategy() if row.where == "strategy" else self._limits()
         value = float(getattr(source, row.name)) * row.scale
-        return Setting(row.name, row.label, f"{value:g}", row.minimum, row.maximum, row.unit, row.riskier_up)
+        return Setting(row.name, row.label, f"{value:.10g}", row.minimum, row.maximum, row.unit, row.riskier_up)
 
     async def change(self, name: str, value: str, by: str) -> Setting:
         row = _BY_NAME.get(name)
