@@ -102,7 +102,7 @@ async def _listen(address: str, clients: int, rounds: int, ready: Any) -> list[f
             opened.append(1)
         # A client that lags gets the newest copy alone, so that nobody can count on seeing every one.
         async with socket:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, websockets.ConnectionClosed):  # too slow: dropped, which is right
                 while True:
                     text = await asyncio.wait_for(socket.recv(), 4.0)
                     head = str(text[:200])
