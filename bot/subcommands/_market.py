@@ -71,6 +71,8 @@ async def _look(
     choice = MarketChoice(arguments.seed, arguments.day, arguments.replay)
     try:
         async with open_engine(RunOptions(settings, home, choice, autostart=False, front_ends=False)) as engine:
+            if not engine.listing.stocks():
+                raise UserError("종목 목록을 받지 못했습니다. 인터넷 연결을 확인하고 다시 하세요", 1)
             working = asyncio.ensure_future(_at(engine, arguments.at, work))
             watching = asyncio.ensure_future(engine.venue.watch())
             try:

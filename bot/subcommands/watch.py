@@ -139,7 +139,7 @@ async def look_once(
 
     found = await Watcher(path, broker, clock, tell, cancel_when_hanging=cancel).look()
     if told and not found:  # nothing was compared
-        raise UserError(told[-1], 1)
+        raise UserError(told[-1].removeprefix("감시: "), 1)
     for finding in found:
         if finding.kind not in ("hang", "stuck"):  # those the watcher tells itself, the others only when they stand
             await alert(f"감시: {finding.message}")
