@@ -14,6 +14,7 @@ from data.news import REST, NewsFeed, clean_title, newest_first
 from data.news_kis import BrokerNews
 from data.news_naver import NaverNews
 from data.news_rss import LEAST_PAUSE, RssNews, names, safe_link
+from data.news_sources import news_feed
 from engine.broker import BrokerError, NewsTitle
 from engine.clock import SimulatedClock
 from engine.market import Code, Environment, Stock
@@ -246,3 +247,43 @@ async def test_a_changed_naver_answer_is_unavailable(body: Any, status: int) -> 
         with pytest.raises(NewsUnavailable) as caught:
             await NaverNews("id", "secret", http, clock_at()).headlines(SAMSUNG, 5)
     assert "secret" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- which there are
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        (Environment.SIMULATOR, {"broker"}),
+        (Environment.MOCK, {"naver", "rss"}),
+        (Environment.REAL, {"broker", "naver", "rss"}),
+    ],
+)
+async def test_each_environment_asks_its_own_sources(environment: Environment, wanted: set[str]) -> None:
+    asked: set[str] = set()
+
+    async def titles(code: Code | None) -> Sequence[NewsTitle]:
+        asked.add("broker")
+        return []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.add("naver" if "naver" in request.url.host else "rss")
+        return httpx.Response(500)
+
+    async with http_with(handler) as http:
+        feed = news_feed(
+            environment=environment,
+            titles=titles,
+            clock=clock_at(),
+            alert=lambda text: None,
+            http=http,
+            naver=("id", "secret"),
+            feeds={"시험신문": "https://feed.test/rss"},
+        )
+        if environment is Environment.MOCK:
+            with pytest.raises(NewsUnavailable):
+                await feed.headlines(None, 5)
+        else:
+            assert await feed.headlines(None, 5) == ()
+    assert asked == wanted
