@@ -265,3 +265,5 @@ class Signal:
     news: tuple[LabelledNews, ...]
     by: str
     dropped_sentences: int = 0
+    facts: tuple[str, ...] = ()
+    """What the opinion rests on, one fact a line."""

@@ -115,6 +115,7 @@ class ModelWriter:
             risks=tuple(warned) or tuple(f"{risk} (규칙)" for risk in signal.risks[:RISKS]),
             by=self._model.name,
             dropped_sentences=dropped,
+            facts=tuple(lines),
         )
 
     # -- the day

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine.analysis.facts import MarketFacts
+from engine.analysis.facts import MarketFacts, score_lines
 from engine.analysis.sentiment import RULES
-from engine.market import Environment, Stock
+from engine.market import Environment, Index, Stock
 from engine.results import (
     DaySummary,
     ExitReason,
@@ -80,6 +80,7 @@ def rule_signal(
             None,
             tuple(news),
             RULES,
+            facts=tuple(score_lines(stock, None)),
         )
     total = score.total + from_news
     verdict = verdict_of(total, entry, exit_)
@@ -109,6 +110,7 @@ def rule_signal(
         score,
         tuple(news),
         RULES,
+        facts=tuple(score_lines(stock, score)),
     )
 
 
@@ -178,7 +180,7 @@ def market_text(facts: MarketFacts, environment: Environment) -> str:
         counted = [
             f"{q.index.label} 상승 {q.rising}·하락 {q.falling}·보합 {q.unchanged}"
             for q in facts.indices
-            if q.rising or q.falling
+            if (q.rising or q.falling) and q.index is not Index.KOSPI200
         ]
         if counted:
             lines.append("종목 수: " + ", ".join(counted) + ".")
@@ -191,9 +193,10 @@ def market_text(facts: MarketFacts, environment: Environment) -> str:
     if facts.news:
         good = sum(1 for row in facts.news if row.sentiment is Sentiment.POSITIVE)
         bad = sum(1 for row in facts.news if row.sentiment is Sentiment.NEGATIVE)
+        newest = facts.news[0].item
         marked = "(가상) " if any(row.item.fictional for row in facts.news) else ""
         lines.append(
-            f"시장 뉴스 {len(facts.news)}건: 긍정 {good}, 부정 {bad}. 최근: {marked}{facts.news[0].item.title[:80]}"
+            f"시장 뉴스 {len(facts.news)}건: 긍정 {good}, 부정 {bad}. 최근: {marked}{newest.title[:80]} ({newest.at:%m-%d %H:%M})"
         )
     if facts.missing:
         lines.append(f"읽지 못한 것: {', '.join(facts.missing)}.")
@@ -221,7 +224,8 @@ def plan_text(report: ScreeningReport | None, entry: float, shown: int = 3) -> s
     for place, row in enumerate(report.recommendations[:shown], start=1):
         best = max(row.score.factors, key=lambda part: part.points, default=None)
         why = f" — {best.reason}" if best is not None and best.points > 0 else ""
-        rows.append(f"{place}. {row.stock.name} {row.score.total:+.1f}점{why}")
+        short = "" if row.score.total >= entry else " (기준 미달)"
+        rows.append(f"{place}. {row.stock.name} {row.score.total:+.1f}점{short}{why}")
     last = (
         "기준에 이른 종목은 장이 열린 뒤 호가와 한도를 확인하고 규칙대로 들어갑니다."
         if report.reached_entry

@@ -25,6 +25,7 @@ async def test_a_signal_has_three_reasons_risks_and_its_author(tmp_path: Path) -
     assert any("피소" in risk for risk in signal.risks)
     assert signal.by == RULES
     assert 0 < signal.confidence < 1
+    assert any("점수 +" in fact for fact in signal.facts)
 
 
 @pytest.mark.parametrize(("scale", "verdict"), [(1.0, Verdict.BUY), (-1.0, Verdict.SELL), (0.0, Verdict.HOLD)])
