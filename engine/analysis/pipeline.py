@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from engine.analysis import words
-from engine.analysis.facts import MarketFacts, MarketReader, gather_market
+from engine.analysis.facts import MarketReader, gather_market
 from engine.analysis.keeping import ReportShelf
 from engine.analysis.sentiment import RULES, label_news
 from engine.analysis.writer import Writer
@@ -134,7 +134,9 @@ class AIPipeline:
         """The kept report of a day that is over, else one made now. Raises ReportUnavailable."""
         async with self._reporting:
             summary = await self._day_summary(day)
-            kept = await self._shelf.find(day)
+            # Held, as every step until the day's prices are read: a simulated night passes in a blink.
+            async with self._clock.hold("kept report"):
+                kept = await self._shelf.find(day)
             if summary is None:
                 if kept is None:
                     raise ReportUnavailable(f"{day:%Y-%m-%d}의 기록이 없습니다")
@@ -156,11 +158,17 @@ class AIPipeline:
             gone = "그날의 시장 자료가 남아 있지 않아 계좌 기록만 보여 드립니다."
             return DayReport(day, summary, own, gone, "", RULES)
         facts = await gather_market(day, self._market, self._listing)
-        facts = await self._with_news(facts)
+        headlines: Sequence[NewsItem] = ()
+        try:
+            headlines = await self._news.headlines(None, OPINION_HEADLINES)
+        except NewsUnavailable as error:
+            facts = replace(facts, missing=(*facts.missing, f"시장 뉴스({error})"))
         plan = await self._recommended()
         if self._clock.today() != day:  # a simulated night passed meanwhile: these prices are another day's
             gone = "시장 자료를 모으는 동안 날이 바뀌어 계좌 기록만 보여 드립니다."
             return DayReport(day, summary, own, gone, "", RULES)
+        final = self._final(day)
+        facts = replace(facts, news=await self._labelled(headlines))  # a model may take its time from here on
         report = DayReport(
             day,
             summary,
@@ -170,7 +178,7 @@ class AIPipeline:
             RULES,
             sector_returns=facts.sectors,
         )
-        if not self._final(day):
+        if not final:
             return replace(report, market_text=f"장중 잠정 리포트입니다.\n{report.market_text}")
         if self._writer is not None:
             report = await self._writer.improve_report(report, facts, plan, self._entry)
@@ -184,13 +192,6 @@ class AIPipeline:
     def _final(self, day: date) -> bool:
         session = self._calendar.session(day)
         return session is None or self._clock.now() >= session.close + SETTLED
-
-    async def _with_news(self, facts: MarketFacts) -> MarketFacts:
-        try:
-            items = await self._news.headlines(None, OPINION_HEADLINES)
-        except NewsUnavailable as error:
-            return replace(facts, missing=(*facts.missing, f"시장 뉴스({error})"))
-        return replace(facts, news=await self._labelled(items))
 
     async def _recommended(self) -> ScreeningReport | None:
         try:

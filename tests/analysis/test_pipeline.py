@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -138,3 +139,17 @@ async def test_a_damaged_kept_report_is_written_anew(tmp_path: Path) -> None:
     first = await world.pipeline.report(DAY)
     next(tmp_path.glob("*.json")).write_text("{broken")
     assert await world.pipeline.report(DAY) == first
+
+
+async def test_a_simulated_night_waits_until_the_days_prices_are_read(tmp_path: Path) -> None:
+    """The report is asked for while the clock is free to leap to the next morning."""
+    world = World(tmp_path, now=EVENING)
+    driving = asyncio.create_task(world.clock.run())
+    morning = asyncio.create_task(world.clock.sleep(17 * 3600))
+    try:
+        report = await world.pipeline.report(DAY)
+        await morning
+    finally:
+        driving.cancel()
+    assert "코스피" in report.market_text
+    assert world.clock.today() > DAY
