@@ -160,6 +160,8 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             market="SYNTHETIC" if venue.synthetic else "KRX",
         )
         stack.push_async_callback(predictor.close)
+        warming = asyncio.create_task(predictor.start(), name="predictor start")
+        stack.callback(warming.cancel)
         screener = Screener(
             market_data=venue.kis,
             listing=listing,

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.clock import wall_timeout
+from engine.clock import monotonic, wall_timeout
 from engine.predictor.channel import HEADER, Kind
 
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 logger = logging.getLogger(__name__)
 
 _ROOT: Final = str(Path(__file__).resolve().parent.parent.parent)
-COMMAND: Final = (sys.executable, "-m", "engine.predictor.worker")
+# The package imports a helper of the worker's module; running that module then is meant, and no reason to warn.
+COMMAND: Final = (sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-m", "engine.predictor.worker")
 
 
 class WorkerFailed(Exception):
@@ -34,6 +36,8 @@ class WorkerProcess:
     command: Sequence[str] = COMMAND
     starts: int = 0
     _child: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    _failures: int = field(default=0, repr=False)
+    _again_at: float = field(default=0.0, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
@@ -93,6 +97,8 @@ class WorkerProcess:
         if self._child is not None and self._child.returncode is None:
             return self._child
         await self._kill()
+        if monotonic() < self._again_at:
+            raise WorkerFailed("예측 작업 프로세스를 시작하지 못해 잠시 쉬고 있습니다")
         environment = os.environ | {
             # One thread: the same bytes on every machine, and a core left to the trading loop.
             "OPENBLAS_NUM_THREADS": "1",
@@ -122,7 +128,11 @@ class WorkerProcess:
         finally:
             if not started:
                 await self._kill()
+                # A model that cannot be opened now will not open a second later, and each try costs seconds.
+                self._failures += 1
+                self._again_at = monotonic() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._failures - 1))
         self.starts += 1
+        self._failures, self._again_at = 0, 0.0
         return child
 
     async def _kill(self) -> None:

@@ -279,3 +279,13 @@ def test_torch_stays_out_of_the_trading_process() -> None:
     code = "import sys, engine.predictor, engine.predictor.card; raise SystemExit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+async def test_a_worker_that_cannot_start_is_not_tried_again_at_once() -> None:
+    from engine.predictor.process import WorkerFailed, WorkerProcess
+
+    worker = WorkerProcess((), command=("/nonexistent/python",))
+    with pytest.raises(WorkerFailed, match="시작하지 못했습니다"):
+        await worker.start()
+    with pytest.raises(WorkerFailed, match="쉬고"):
+        await worker.start()
