@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from engine.analysis.keeping import ReportShelf
 from engine.analysis.pipeline import ReportUnavailable, UnknownStock
 from engine.analysis.sentiment import RULES
 from engine.analysis.words import NEWS_POINTS, news_points
 from engine.ports import NewsUnavailable
-from engine.results import Sentiment, Verdict
+from engine.results import DayReport, Sentiment, Verdict
 from tests.analysis.world import DAY, EVENING, NOON, TRADE, World, headline, summary_of
 
 
@@ -141,9 +143,18 @@ async def test_a_damaged_kept_report_is_written_anew(tmp_path: Path) -> None:
     assert await world.pipeline.report(DAY) == first
 
 
-async def test_a_simulated_night_waits_until_the_days_prices_are_read(tmp_path: Path) -> None:
+async def test_a_simulated_night_waits_until_the_days_prices_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The report is asked for while the clock is free to leap to the next morning."""
     world = World(tmp_path, now=EVENING)
+    read = ReportShelf._read
+
+    def slow_disk(shelf: ReportShelf, day: date) -> DayReport | None:
+        time.sleep(0.05)
+        return read(shelf, day)
+
+    monkeypatch.setattr(ReportShelf, "_read", slow_disk)
     driving = asyncio.create_task(world.clock.run())
     morning = asyncio.create_task(world.clock.sleep(17 * 3600))
     try:
