@@ -84,7 +84,7 @@ class _Run:
         self.start_cash = conditions.cash
         self.book = Portfolio(conditions.cash, conditions.costs)
         starts = [source.timeline.bars.start for source in sources]
-        self.times = np.unique(np.concatenate(starts)) if starts else np.empty(0, "datetime64[s]")
+        self.times = starts[0] if len(starts) == 1 else _union(starts)
         self.places = [np.searchsorted(self.times, start) for start in starts]
         self.closing = self.settings.close_out and not self.settings.overnight
         self.considered = 0
@@ -404,6 +404,10 @@ class _Run:
             self.considered,
             dict(self.refusals),
         )
+
+
+def _union(starts: Sequence[Times]) -> Times:
+    return np.unique(np.concatenate(starts)) if starts else np.empty(0, "datetime64[s]")
 
 
 def _aware(moment: np.datetime64) -> datetime:

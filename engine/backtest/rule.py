@@ -19,6 +19,7 @@ from engine.strategy import StrategySettings
 Floats = NDArray[np.float64]
 SELL = -100.0
 _NO_LIMIT = 10**9
+_NOTHING = Bars.empty()
 
 
 class RuleSource:
@@ -36,7 +37,7 @@ class RuleSource:
         return flat_score(self.timeline, row, float(self.totals[row]), "규칙")
 
     def evidence(self, row: int) -> tuple[Bars, Bars]:
-        return Bars.empty(), Bars.empty()
+        return _NOTHING, _NOTHING
 
     def sell_total(self, row: int, entry: int) -> float:
         return SELL if self.hold is not None and row - entry >= self.hold else 0.0

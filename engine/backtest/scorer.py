@@ -59,11 +59,17 @@ class BacktestScorer:
         self._directions = directions or {}
         self._points: Floats | None = None
         self._totals: Floats | None = None
+        self._last: tuple[int, ScoreInput] | None = None
 
     # -- one decision
 
     def input(self, row: int) -> ScoreInput:
         """Everything the decision before ``row`` may know."""
+        if self._last is None or self._last[0] != row:
+            self._last = (row, self._input(row))
+        return self._last[1]
+
+    def _input(self, row: int) -> ScoreInput:
         line = self.timeline
         number = int(line.session[row])
         day = line.days[number]
