@@ -22,7 +22,7 @@ JSON: code, decisions, findings[], moved_by_delay
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("code", metavar="종목코드", help="종목 코드")
     parser.add_argument("--data", type=Path, required=True, metavar="폴더", help="봉 자료가 든 폴더")
-    parser.add_argument("--checks", type=int, default=40, metavar="수", help="확인할 판단 수 (기본 40)")
+    parser.add_argument("--checks", type=int, default=12, metavar="수", help="확인할 판단 수 (기본 12)")
     parser.add_argument("--daily", action="store_true", help="15분봉이 있어도 일봉만 사용")
     add_json(parser)
 

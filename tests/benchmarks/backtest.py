@@ -22,7 +22,7 @@ from engine.backtest.rule import RuleSource, rsi_below, rule_conditions
 from engine.backtest.scorer import BacktestScorer
 from engine.backtest.timeline import StockHistory, Timeline, make_timeline, scaled
 from engine.clock import cpu_seconds, monotonic
-from engine.krx import ceil_to_tick, floor_to_tick
+from engine.krx import ceil_to_tick
 from engine.market import Bars, Market, Stock
 from engine.scorer import Scorer, warm
 from engine.scoring.panel import replay_daily, sessions_of
@@ -76,8 +76,8 @@ def yardstick(line: Timeline, *, rounded: bool) -> list[Row]:
         settings = rule_conditions().settings
 
         def stop_of(price: float) -> float:
-            exact = price * (1 - settings.fixed_stop)
-            return float(max(ceil_to_tick(int(-(-exact // 1)), kind), floor_to_tick(int(exact), kind)))
+            whole = -(-int(price) * round(10_000 * (1 - settings.fixed_stop)) // 10_000)
+            return float(ceil_to_tick(whole, kind))
 
         class Rule(Strategy):  # type: ignore[misc, no-any-unimported]
             def init(self) -> None:
