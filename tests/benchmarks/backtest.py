@@ -121,7 +121,9 @@ def explain(mine: list[Row], theirs: list[Row], line: Timeline) -> Counter[str]:
         elif twin == row:
             found["같음"] += 1
         elif twin[2] == row[2] == row[0]:
-            found["3번: 산 봉 안의 손절·익절 순서"] += 1
+            found["3번: 산 봉 안의 손절·익절, 다른 값"] += 1
+        elif row[2] == row[0]:
+            found["3번: 산 봉 안에서 청산 (상대의 지정가 진입은 다음 봉부터 봄)"] += 1
         elif twin[2] == row[2] and row[2] == len(line) - 1:
             found["13번: 마지막 봉"] += 1
         elif twin[2] == row[2]:
