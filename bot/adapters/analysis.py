@@ -8,24 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
 
+import httpx
+
 from bot.app import Engine
 from bot.settings import Settings
-from data.news import NewsFeed
-from data.news_kis import BrokerNews
+from data.news_sources import news_feed
 from engine.analysis.pipeline import AIPipeline
 from engine.analysis.writer import Writer
 from engine.broker import BrokerError
 from engine.events import DayEnded, ErrorRaised, ReportReady
-from engine.market import Code, Environment
-from engine.ports import HistoryUnavailable, NewsSource, NewsUnavailable
+from engine.market import Code
+from engine.ports import HistoryUnavailable, NewsUnavailable
 from engine.results import DaySummary, Score, ScreeningReport
 
 logger = logging.getLogger(__name__)
-
-RSS_FEEDS = (
-    ("연합뉴스 증권", "https://www.yna.co.kr/rss/market.xml"),
-    ("매일경제 증권", "https://www.mk.co.kr/rss/50200011/"),
-)
 
 
 @asynccontextmanager
@@ -33,9 +29,10 @@ async def open_analysis(engine: Engine) -> AsyncIterator[AIPipeline]:
     """The pipeline with every source that is set up; public sources only outside the simulator."""
     settings, venue = engine.options.settings, engine.venue
     async with AsyncExitStack() as stack:
-        sources: list[NewsSource] = [BrokerNews(venue.kis.news_titles, venue.environment, venue.clock)]
-        if venue.environment is not Environment.SIMULATOR:
-            sources += await _public_sources(stack, settings, engine)
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=10, follow_redirects=True))
+        naver = None
+        if settings.naver_client_id is not None and settings.naver_client_secret is not None:
+            naver = settings.naver_client_id.get_secret_value(), settings.naver_client_secret.get_secret_value()
 
         def alert(line: str) -> None:
             engine.events.publish(ErrorRaised(at=venue.clock.now(), where="뉴스", message=line))
@@ -56,7 +53,14 @@ async def open_analysis(engine: Engine) -> AsyncIterator[AIPipeline]:
             clock=venue.clock,
             calendar=venue.calendar,
             listing=engine.listing,
-            news=NewsFeed(sources, venue.clock, alert),
+            news=news_feed(
+                environment=venue.environment,
+                titles=venue.kis.news_titles,
+                clock=venue.clock,
+                alert=alert,
+                http=http,
+                naver=naver,
+            ),
             market=venue.kis,
             score=score,
             day_summary=summary,
@@ -66,27 +70,6 @@ async def open_analysis(engine: Engine) -> AsyncIterator[AIPipeline]:
             entry_threshold=engine.trader.settings.entry_score,
             exit_threshold=engine.trader.settings.exit_score,
         )
-
-
-async def _public_sources(stack: AsyncExitStack, settings: Settings, engine: Engine) -> list[NewsSource]:
-    import httpx
-
-    from data.news_naver import NaverNews
-    from data.news_rss import RssNews
-
-    http = await stack.enter_async_context(httpx.AsyncClient(timeout=10, follow_redirects=True))
-    clock = engine.venue.clock
-    sources: list[NewsSource] = [RssNews(publisher, url, http, clock) for publisher, url in RSS_FEEDS]
-    if settings.naver_client_id is not None and settings.naver_client_secret is not None:
-        sources.append(
-            NaverNews(
-                settings.naver_client_id.get_secret_value(),
-                settings.naver_client_secret.get_secret_value(),
-                http,
-                clock,
-            )
-        )
-    return sources
 
 
 async def _writer(stack: AsyncExitStack, settings: Settings, engine: Engine) -> Writer | None:

@@ -261,7 +261,9 @@ class KisStream:
             names = self._names()
             unanswered = 0
             for name in [name for name in self._registered if name not in names]:
-                unanswered += not await self._ask(name, self._registered[name], subscribe=False)
+                if (channel := self._registered.get(name)) is None:
+                    continue  # the session ended while an earlier answer was awaited
+                unanswered += not await self._ask(name, channel, subscribe=False)
                 if unanswered >= UNANSWERED:
                     return
             for name, channel in self._names().items():
