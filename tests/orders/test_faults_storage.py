@@ -1,6 +1,5 @@
 """Faults of disk, process and time, by their number in the list of faults."""
 
-
 from __future__ import annotations
 
 import asyncio

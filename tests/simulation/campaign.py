@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import cpu_seconds, monotonic
+from tests.kis.test_frames import check_mutated
 from tests.orders.test_risk import check_generated
 from tests.simulation.day import DayResult, run_day
 from tests.simulation.kill import KillResult, run_kills
@@ -133,6 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="프로세스 수 (기본 2)")
     parser.add_argument("--crash-rate", type=float, default=Rates.crash, help="경계마다 죽을 확률")
     parser.add_argument("--gate-orders", type=int, default=20_000, help="위험 관문에 넣을 무작위 주문 수 (기본 20,000)")
+    parser.add_argument("--frames", type=int, default=20_000, help="망가뜨린 실시간 프레임 수 (기본 20,000)")
     parser.add_argument("--json", action="store_true", help="마지막 줄에 JSON 하나를 씁니다")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
@@ -157,6 +159,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(file=sys.stderr)
     passed = check_generated(options.gate_orders, options.seed)  # raises at the first order that passes a limit
     print(f"위험 관문: {options.gate_orders:,}건 중 {passed:,}건 통과, 한도를 넘은 것 0건")
+    delivered, _ = check_mutated(options.frames, options.seed)  # raises at the first crash or wrong record
+    print(f"망가진 프레임: {options.frames:,}개에서 기록 {delivered:,}개, 죽음 0, 틀린 기록 0")
     result = summary(totals, kills, options.seed, monotonic() - started)
     print(table(totals.faults))
     for name, value in result.items():
