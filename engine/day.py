@@ -63,6 +63,8 @@ class DayKeeper:
             if session is not None and self._clock.now() < session.close + AFTER_CLOSE:
                 self._started = (monotonic(), self._clock.now())
                 self._lag.reset()
+                if isinstance(self._clock, SimulatedClock):
+                    self._clock.fast_until(session.open)  # nobody needs to watch five minutes without a trade
                 self._trader.new_day(session.day, await self._equity())
                 await self._trader.refresh_subscriptions()
                 await self._clock.sleep_until(session.close + AFTER_CLOSE, priority=30)
