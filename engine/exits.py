@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from engine.broker import OrderType
-from engine.clock import MarketClock
+from engine.clock import MarketClock, monotonic
 from engine.events import EventBus, ExitPending
 from engine.krx import CostModel
 from engine.live_market import LiveMarket
@@ -60,6 +60,8 @@ class ExitWatcher:
         self._pursuing: dict[Code, ExitReason] = {}
         self._highest: dict[Code, Won] = {}
         self._raising: set[Code] = set()
+        self.on_answer: Callable[[float], None] = lambda seconds: None
+        """Told the wall seconds from a decision to the broker's answer."""
         self.checked_at: datetime | None = None
         """Market time of the last check of any held stock: the watcher's own health."""
 
@@ -149,6 +151,7 @@ class ExitWatcher:
                     await self._clock.sleep(FILL_PATIENCE_SECONDS)
                     continue
                 attempt += 1
+                decided_at = monotonic()
                 record = await self._desk.submit(
                     OrderIntent(
                         signal_key=f"{self._clock.now():%Y%m%d}:{code}:exit:{reason}:{position.entry_order_id}:{attempt}",
@@ -166,6 +169,7 @@ class ExitWatcher:
                         note=note,
                     )
                 )
+                self.on_answer(monotonic() - decided_at)
                 if record.state in (OrderState.REJECTED, OrderState.DENIED, OrderState.NOT_SENT):
                     self._tell(position, reason, f"{record.state.label}: {record.reason}")
                     await self._clock.sleep(RETRY_SECONDS[min(attempt - 1, len(RETRY_SECONDS) - 1)])

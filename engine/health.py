@@ -27,13 +27,36 @@ class LoopLag:
 
     def percentile(self, share: float) -> float:
         """Milliseconds; 0 before the first sample."""
-        if not self._samples:
-            return 0.0
-        ordered = sorted(self._samples)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return _quantile(self._samples, share)
 
     def reset(self) -> None:
         self._samples.clear()
+
+
+class Latency:
+    """Wall seconds from a tick's arrival to the end of its decisions, and from a decision to the broker's answer."""
+
+    def __init__(self, keep: int = 20_000) -> None:
+        self._decisions: deque[float] = deque(maxlen=keep)
+        self._answers: deque[float] = deque(maxlen=keep)
+
+    def decided(self, seconds: float) -> None:
+        self._decisions.append(seconds)
+
+    def answered(self, seconds: float) -> None:
+        self._answers.append(seconds)
+
+    def tick_to_decision(self, share: float) -> float:
+        return _quantile(self._decisions, share)
+
+    def decision_to_acknowledgement(self, share: float) -> float:
+        return _quantile(self._answers, share)
+
+
+def _quantile(samples: deque[float], share: float) -> float:
+    """0 before the first sample."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def resident_megabytes() -> float:

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from engine.broker import Broker, BrokerError, Channel, ChannelKind, MarketData, OrderType
 from engine.calendar import Session, TradingCalendar
-from engine.clock import MarketClock
+from engine.clock import MarketClock, monotonic
 from engine.events import (
     BotStarted,
     BotStopped,
@@ -26,6 +26,7 @@ from engine.events import (
 )
 from engine.exits import ExitWatcher
 from engine.feed import MarketFeed
+from engine.health import Latency
 from engine.krx import CostModel, floor_to_tick
 from engine.live_market import LiveMarket
 from engine.market import Code, Environment, Index, Phase, Side, StockFlag, Won
@@ -115,6 +116,9 @@ class Trader:
         self.exits = ExitWatcher(
             desk=desk, market=market, clock=clock, events=events, settings=lambda: self.settings, costs=costs
         )
+        self.latency = Latency()
+        self.exits.on_answer = self.latency.answered
+        feed.queue.on_handled = self.latency.decided
         self._wake = asyncio.Event()
         self._deciding = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
@@ -334,6 +338,7 @@ class Trader:
                 quantity=decision.quantity,
             )
         )
+        decided_at = monotonic()
         record = await self._desk.submit(
             OrderIntent(
                 signal_key=f"{now:%Y%m%d}:{code}:entry:{now:%H%M}",
@@ -354,6 +359,7 @@ class Trader:
                 note=decision.stop.source,
             )
         )
+        self.latency.answered(monotonic() - decided_at)
         if record.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.UNKNOWN):
             assert self._group is not None
             self._group.create_task(self._expire_entry(record.order_id), name=f"entry-{code}")
