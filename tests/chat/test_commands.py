@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,9 +120,15 @@ async def test_every_command_answers_on_both_platforms(tmp_path: Path) -> None:
             before = len(at.telegram.messages())
             await at.telegram.say(" ".join([command.name_ko, *map(str, values.values())]))
             await at.telegram.reply(after=before)
+
             # Long work first shows its progress, and then makes place for its result.
-            await at.telegram.until(lambda: not at.telegram.messages()[-1].text.startswith("⏳"))
-            told = next(m for m in at.telegram.messages()[before:] if m.document is None)
+            # Between the two there may be neither, so the wait is for the result itself.
+            def results(before: int = before) -> list[Any]:
+                found = at.telegram.messages()[before:]
+                return [m for m in found if m.document is None and not m.text.startswith("⏳")]
+
+            await at.telegram.until(lambda: bool(results()))
+            told = results()[0]
             assert (told.photo is None) == (shown.message.image is None), command.name_ko
             assert "RuntimeError" not in told.text
             first = shown.message.content.partition("\n")[0].replace("\\", "")
