@@ -15,7 +15,7 @@ from bot.adapters.settings_desk import load_choices
 from bot.settings import Settings
 from bot.venue import MarketChoice, Venue, VenueError, open_venue
 from engine.candles import CandleStore
-from engine.clock import monotonic, wall_sleep
+from engine.clock import SimulatedClock, monotonic, wall_sleep
 from engine.daily_store import BrokerHistory, DailyStore
 from engine.day import DayKeeper
 from engine.events import ErrorRaised, EventBus
@@ -110,6 +110,8 @@ class Engine:
             ("lag", self.lag.run),
             *((f"front-{i}", loop) for i, loop in enumerate(more)),
         ]
+        if isinstance(self.venue.clock, SimulatedClock):
+            self.venue.clock.fence(None)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_named(name, loop), name=name) for name, loop in loops]
             await self.finished.wait()

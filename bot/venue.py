@@ -30,6 +30,8 @@ DEFAULT_SEED = 7
 DEFAULT_SIMULATED_DAY = date(2026, 11, 23)
 SIMULATED_KEYS = {"app_key": "V" * 36, "app_secret": "W" * 180}
 REAL_SIMULATED_KEYS = {"app_key": "A" * 36, "app_secret": "S" * 180}
+OPENING_MARGIN = timedelta(minutes=1)
+"""Market time that opening the service may use (the broker's call limits run on it)."""
 SIMULATED_ACCOUNT = "12345678"
 
 
@@ -163,6 +165,7 @@ async def _simulated(choice: MarketChoice, home: Path) -> AsyncIterator[Venue]:
         raise VenueError(str(error)) from error
     if resumed is not None:
         clock.restart(_awake(resumed, calendar, tape))
+    clock.fence(clock.now() + OPENING_MARGIN)
     async with _running(clock.run) as background, simulator.serve(host="127.0.0.1", port=0) as addresses:
         credentials = KisCredentials(**REAL_SIMULATED_KEYS, account=SIMULATED_ACCOUNT, hts_id="hts1")
         async with KIS(

@@ -231,6 +231,7 @@ class SimulatedClock:
         self._frames: dict[int, int] = {}
         self._changed = asyncio.Event()
         self._fast_until: datetime | None = None
+        self._fence: datetime | None = None
         self.advanced_seconds = 0.0
         """Market seconds passed since the start."""
 
@@ -247,6 +248,12 @@ class SimulatedClock:
         if self._timers:
             raise RuntimeError("market time is already in use")
         self._now = instant
+
+    def fence(self, instant: datetime | None) -> None:
+        """Do not pass ``instant`` until the fence is moved or lifted (None): while the service is still opening,
+        nobody holds the clock, and the day must not go by unwatched."""
+        self._fence = instant
+        self._changed.set()
 
     def fast_until(self, instant: datetime) -> None:
         """Ignore the speed bound until ``instant``: for the night between two sessions."""
@@ -407,6 +414,11 @@ class SimulatedClock:
                 due = monotonic()
                 continue
             timer = self._timers[0]
+            if self._fence is not None and timer.instant > self._fence:
+                self._changed.clear()
+                await self._changed.wait()
+                due = monotonic()
+                continue
             step = (timer.instant - self._now).total_seconds()
             fast = self._fast_until is not None and timer.instant <= self._fast_until
             if step > 0 and math.isfinite(self.speed) and not fast:

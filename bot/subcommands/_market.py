@@ -96,6 +96,8 @@ async def _at(engine: Engine, wanted: time | None, work: Callable[[Engine], Awai
     from engine.clock import SimulatedClock
 
     clock = engine.venue.clock
+    if isinstance(clock, SimulatedClock):
+        clock.fence(None)
     if wanted is not None and isinstance(clock, SimulatedClock):
         instant = datetime.combine(clock.today(), wanted, KST)
         session = engine.venue.calendar.session(clock.today())

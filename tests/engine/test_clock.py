@@ -173,3 +173,23 @@ async def test_cancelling_a_sleeper_leaves_no_hold_behind() -> None:
     assert clock.open_holds == ()
     await run_with(clock, clock.sleep(1))
     assert clock.now() == START + timedelta(seconds=1)
+
+
+async def test_a_fence_keeps_the_day_from_going_by_unwatched() -> None:
+    clock = SimulatedClock(START, math.inf)
+    clock.fence(START + timedelta(seconds=5))
+    reached: list[float] = []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        reached.append(seconds)
+
+    driver = asyncio.create_task(clock.run())
+    sleepers = [asyncio.create_task(sleeper(seconds)) for seconds in (3, 5, 6, 100)]
+    await asyncio.sleep(0.05)
+    assert reached == [3, 5]
+    clock.fence(None)
+    async with asyncio.timeout(2):
+        await asyncio.gather(*sleepers)
+    assert reached == [3, 5, 6, 100]
+    driver.cancel()
