@@ -15,7 +15,7 @@ from bot.adapters.settings_desk import load_choices
 from bot.settings import Settings
 from bot.venue import MarketChoice, Venue, VenueError, open_venue
 from engine.candles import CandleStore
-from engine.clock import SimulatedClock, monotonic, wall_sleep
+from engine.clock import SimulatedClock, wall_now, wall_sleep
 from engine.daily_store import BrokerHistory, DailyStore
 from engine.day import DayKeeper
 from engine.events import ErrorRaised, EventBus
@@ -92,7 +92,6 @@ class Engine:
     finished: asyncio.Event
     last_summary: DaySummary | None = None
     first_tick_seconds: float | None = None
-    started: float = field(default_factory=monotonic)
 
     def apply_settings(self, strategy: StrategySettings, limits: RiskLimits) -> None:
         """From the next decision on."""
@@ -205,6 +204,8 @@ async def open_engine(options: RunOptions) -> AsyncIterator[Engine]:
             screener=screener,
             costs=costs,
             settings=strategy,
+            # In the simulator the minutes before the open pass at once; the first round is then at the open.
+            screen_before_open=venue.environment is not Environment.SIMULATOR,
         )
         lag = LoopLag()
         finished = asyncio.Event()
@@ -314,5 +315,7 @@ async def serve(options: RunOptions, tell: Callable[[str], None]) -> DaySummary 
 async def _tell_first_tick(engine: Engine, tell: Callable[[str], None]) -> None:
     while engine.market.ticks_seen == 0:
         await wall_sleep(0.05)
-    engine.first_tick_seconds = monotonic() - engine.started
+    import psutil
+
+    engine.first_tick_seconds = wall_now().timestamp() - psutil.Process().create_time()
     tell(f"  첫 체결 수신: 시작 {engine.first_tick_seconds:.1f}초 뒤")

@@ -91,6 +91,7 @@ class Trader:
         costs: CostModel,
         settings: StrategySettings,
         watched: Callable[[], Sequence[Code]] = tuple,
+        screen_before_open: bool = True,
     ) -> None:
         self.environment = environment
         self._clock = clock
@@ -105,6 +106,7 @@ class Trader:
         self._costs = costs
         self.settings = settings
         self._watched = watched
+        self._screen_before_open = screen_before_open
         self.running = False
         self.paused = False
         self.started_by = ""
@@ -192,7 +194,9 @@ class Trader:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self.running:
+            session = self._calendar.session(self._clock.today())
+            early = session is not None and self._clock.now() < session.open
+            if self.running and (self._screen_before_open or not early):
                 await self._guarded("선별", self._decide)
 
     async def _opening_round(self) -> None:
